@@ -1,0 +1,1 @@
+//! Files to framed lines with durable positions: discover, identity, cursor, framer, checkpoint.
