@@ -1,1 +1,33 @@
 //! What makes a process a good sidecar: settings, exit status, lifecycle, admin port, telemetry.
+//!
+//! A binary implements [`Sidecar`] and its `main` is one call of [`main`]. In go the arguments, the
+//! environment, an optional settings file and signals; out come an exit status and lines on stderr.
+//! It always holds that stdout stays free for the image's data, that all bad settings are named
+//! together, and that the admin port answers until the very end. Everything runs on one thread, so
+//! an idle sidecar costs one thread and no wake-ups; a runtime of its own for the admin port would
+//! answer under load too, but would cost every pod a second thread.
+
+mod admin;
+mod backoff;
+mod cli;
+mod exit;
+mod exposition;
+mod healthcheck;
+mod lifecycle;
+mod metrics;
+mod rejections;
+mod run;
+pub mod setting;
+mod settings_file;
+mod sidecar;
+mod telemetry;
+
+pub use self::{
+    backoff::Backoff,
+    cli::command,
+    lifecycle::{Latch, Lifecycle, Reloads},
+    metrics::MetricRegistry,
+    rejections::{Rejection, Rejections},
+    run::main,
+    sidecar::{Context, Outcome, Sidecar, StartError},
+};

@@ -1,0 +1,313 @@
+//! From arguments, environment and settings file to one request, or to everything wrong with them.
+//!
+//! In go the arguments as typed; out comes what to do with which configuration, or all rejections
+//! together. A flag beats its variable, the variable beats the file, the file beats the default:
+//! clap knows that order, and the file's values are installed as clap's defaults before the real
+//! parse. A first, forgiving parse finds the file. Clap checks no values, because it would stop at
+//! the first bad one; it only tells what is not a flag at all. Every flag has a variable, derived
+//! from its long name where the image gives none.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use tracing::Level;
+
+use crate::rejections::Rejections;
+use crate::setting;
+use crate::settings_file::{self, FileDefault};
+use crate::sidecar::Sidecar;
+use crate::telemetry::{LogFormat, LogSettings};
+
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The flags that every image has, as typed.
+#[derive(Debug, Args)]
+struct RuntimeArgs {
+    /// Address of the admin port: /metrics, /healthz, /readyz, POST /quitquitquit
+    #[arg(long, value_name = "ADDRESS", required = false)]
+    admin_listen: String,
+    /// Time from SIGTERM to the end, below terminationGracePeriodSeconds
+    #[arg(long, value_name = "DURATION", default_value = "25s")]
+    shutdown_grace: String,
+    /// error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: String,
+    /// text, json, or auto: text on a terminal, JSON elsewhere
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    log_format: String,
+    /// YAML file with settings by their long names; flags and variables win over it
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+}
+
+/// The runtime's own settings in effect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RuntimeSettings {
+    pub(crate) admin_listen: SocketAddr,
+    pub(crate) shutdown_grace: Duration,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Request<C> {
+    Run(RuntimeSettings, C),
+    Check(C),
+    Healthcheck { listen: SocketAddr, path: &'static str },
+}
+
+/// The outcome of reading all settings.
+#[derive(Debug)]
+pub(crate) enum Parsed<C> {
+    /// Help or the version, for stdout.
+    Print(String),
+    Settled {
+        log: LogSettings,
+        /// Variables with the image's prefix that belong to no flag.
+        unknown_variables: Vec<String>,
+        request: Result<Request<C>, Rejections>,
+    },
+}
+
+/// The whole command line of an image. Tests walk its flags: each but help and version has a
+/// variable.
+#[must_use]
+pub fn command<S: Sidecar>() -> Command {
+    let ready = Arg::new("ready").long("ready").action(ArgAction::SetTrue);
+    let ready = ready.help("Asks /readyz instead of /healthz");
+    let check = Command::new("check").about("Validates the settings: exit status 0 or 64");
+    let healthcheck = Command::new("healthcheck")
+        .about("Asks the running process whether it is healthy: exit status 0 or 1")
+        .arg(ready);
+    let command = RuntimeArgs::augment_args(S::Args::augment_args(Command::new(S::NAME)));
+    let prefix = variable_prefix(S::NAME);
+    command
+        .about(S::ABOUT)
+        .version(VERSION)
+        .disable_help_subcommand(true)
+        .subcommands([check, healthcheck])
+        .mut_arg("admin_listen", |arg| arg.default_value(format!("0.0.0.0:{}", S::ADMIN_PORT)))
+        .mut_args(|arg| with_variable(arg, &prefix).global(true).hide_env_values(true))
+}
+
+/// Reads everything. `arguments` begin with the program's name.
+pub(crate) fn parse<S: Sidecar>(arguments: &[OsString]) -> Parsed<S::Config> {
+    let mut rejections = Rejections::default();
+    let command = command::<S>();
+    let unknown_variables = unknown_variables(&command, &variable_prefix(S::NAME));
+    let mut command = without_bad_flags(command, &mut rejections);
+    let forgiving = match command.clone().ignore_errors(true).try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(message) => return Parsed::Print(message.render().to_string()),
+    };
+    if let Some(path) = text_of(innermost(&forgiving), "config") {
+        for default in settings_file::read(&path, &command, &mut rejections) {
+            command = with_default(command, default, innermost(&forgiving));
+        }
+    }
+    let matches = match command.clone().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            reject_usage(&error, &mut rejections);
+            let forgiving = command.ignore_errors(true).try_get_matches_from(arguments);
+            let log = forgiving.map(|matches| log_settings(&matches, &mut Rejections::default()));
+            let log = log.unwrap_or_default();
+            return Parsed::Settled { log, unknown_variables, request: Err(rejections) };
+        }
+    };
+    let log = log_settings(&matches, &mut rejections);
+    let request = request::<S>(&matches, &mut rejections);
+    let request = match request {
+        Some(request) if rejections.is_empty() => Ok(request),
+        _ => Err(rejections),
+    };
+    Parsed::Settled { log, unknown_variables, request }
+}
+
+fn request<S: Sidecar>(
+    matches: &ArgMatches,
+    rejections: &mut Rejections,
+) -> Option<Request<S::Config>> {
+    let runtime = runtime_settings(matches, rejections);
+    if let Some(("healthcheck", healthcheck)) = matches.subcommand() {
+        let path = if healthcheck.get_flag("ready") { "/readyz" } else { "/healthz" };
+        return runtime.map(|runtime| Request::Healthcheck { listen: runtime.admin_listen, path });
+    }
+    let args = match S::Args::from_arg_matches(innermost(matches)) {
+        Ok(args) => args,
+        Err(error) => {
+            reject_usage(&error, rejections);
+            return None;
+        }
+    };
+    let config = S::configure(args, rejections);
+    debug_assert!(config.is_some() || !rejections.is_empty(), "None without a rejection");
+    match matches.subcommand_name() {
+        Some(_) => config.map(Request::Check),
+        None => runtime.zip(config).map(|(runtime, config)| Request::Run(runtime, config)),
+    }
+}
+
+fn runtime_settings(matches: &ArgMatches, rejections: &mut Rejections) -> Option<RuntimeSettings> {
+    let args = match RuntimeArgs::from_arg_matches(innermost(matches)) {
+        Ok(args) => args,
+        Err(error) => {
+            reject_usage(&error, rejections);
+            return None;
+        }
+    };
+    let listen = rejections.parse("admin-listen", &args.admin_listen, setting::socket_address);
+    let grace = rejections.parse("shutdown-grace", &args.shutdown_grace, setting::duration);
+    Some(RuntimeSettings { admin_listen: listen?, shutdown_grace: grace? })
+}
+
+fn log_settings(matches: &ArgMatches, rejections: &mut Rejections) -> LogSettings {
+    let levels = [
+        ("error", Level::ERROR),
+        ("warn", Level::WARN),
+        ("info", Level::INFO),
+        ("debug", Level::DEBUG),
+        ("trace", Level::TRACE),
+    ];
+    let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let default = LogSettings::default();
+    let level = text_of(innermost(matches), "log_level")
+        .and_then(|text| rejections.parse("log-level", &text, setting::one_of(&levels)));
+    let format = text_of(innermost(matches), "log_format")
+        .and_then(|text| rejections.parse("log-format", &text, setting::one_of(&formats)));
+    LogSettings { level: level.unwrap_or(default.level), format: format.unwrap_or(default.format) }
+}
+
+/// The matches that see all flags, wherever they were given: global ones travel to the subcommand.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, inner)| inner)
+}
+
+fn text_of(matches: &ArgMatches, id: &str) -> Option<String> {
+    matches.try_get_one::<String>(id).ok().flatten().cloned()
+}
+
+fn variable_prefix(name: &str) -> String {
+    format!("{}_", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+fn with_variable(arg: Arg, prefix: &str) -> Arg {
+    match arg.get_long() {
+        Some(long) if arg.get_env().is_none() => {
+            let variable = format!("{prefix}{}", long.to_ascii_uppercase().replace('-', "_"));
+            arg.env(variable)
+        }
+        _ => arg,
+    }
+}
+
+/// Installs a value of the settings file, unless a flag or variable is there to win over it. The
+/// items of a list are whole: only flags and variables are split at commas.
+fn with_default(command: Command, default: FileDefault, given: &ArgMatches) -> Command {
+    if matches!(
+        given.value_source(&default.id),
+        Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+    ) {
+        return command;
+    }
+    command.mut_arg(default.id, |arg| {
+        let arg = if default.is_list { arg.value_delimiter(None) } else { arg };
+        arg.default_values(default.values)
+    })
+}
+
+/// Rejects variables of yes-or-no flags that say neither, and hides them from clap, which would
+/// stop at them. What they may say is what the settings file may say.
+fn without_bad_flags(command: Command, rejections: &mut Rejections) -> Command {
+    command.mut_args(|arg| {
+        if !matches!(arg.get_action(), ArgAction::SetTrue) {
+            return arg;
+        }
+        let arg = arg.value_parser(clap::builder::BoolishValueParser::new());
+        let value = arg.get_env().and_then(std::env::var_os);
+        let Some(value) = value.map(|value| value.to_string_lossy().into_owned()) else {
+            return arg;
+        };
+        let long = arg.get_long().unwrap_or_default().to_owned();
+        match setting::flag(&value) {
+            Ok(_) => arg,
+            Err(error) => {
+                rejections.reject(&long, &value, error);
+                arg.env(clap::builder::Resettable::Reset)
+            }
+        }
+    })
+}
+
+/// Reports what clap did not understand, as one line.
+fn reject_usage(error: &clap::Error, rejections: &mut Rejections) {
+    let text_in = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let setting = text_in(ContextKind::InvalidArg).or(text_in(ContextKind::InvalidSubcommand));
+    let value = text_in(ContextKind::InvalidValue).unwrap_or_default();
+    let reason = match error.kind() {
+        ErrorKind::UnknownArgument => "no such flag".to_owned(),
+        ErrorKind::InvalidSubcommand => "no such subcommand".to_owned(),
+        _ => {
+            let message = error.render().to_string();
+            let line = message.lines().next().unwrap_or_default();
+            line.strip_prefix("error: ").unwrap_or(line).to_owned()
+        }
+    };
+    rejections.reject(setting.as_deref().unwrap_or("command line"), &value, reason);
+}
+
+/// Variables that look like ours and mean nothing, which is mostly a typing error.
+fn unknown_variables(command: &Command, prefix: &str) -> Vec<String> {
+    let known: BTreeSet<&str> =
+        command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
+    let mut unknown: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with(prefix) && !known.contains(name.as_str()))
+        .filter(|name| !is_service_variable(name))
+        .collect();
+    unknown.sort();
+    unknown
+}
+
+/// Kubernetes sets such variables for every Service of the namespace, whatever its name.
+fn is_service_variable(name: &str) -> bool {
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name.contains("_PORT_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_variables() {
+        assert_eq!(variable_prefix("log-shipper"), "LOG_SHIPPER_");
+        let derived = with_variable(Arg::new("a").long("sink-url"), "LOG_SHIPPER_");
+        assert_eq!(derived.get_env().unwrap(), "LOG_SHIPPER_SINK_URL");
+        let given = with_variable(Arg::new("a").long("sink-url").env("SINK"), "LOG_SHIPPER_");
+        assert_eq!(given.get_env().unwrap(), "SINK");
+    }
+
+    #[test]
+    fn variables_that_kubernetes_makes() {
+        for (name, expected) in [
+            ("LOG_SHIPPER_SERVICE_HOST", true),
+            ("LOG_SHIPPER_METRICS_SERVICE_PORT_HTTP", true),
+            ("LOG_SHIPPER_PORT", true),
+            ("LOG_SHIPPER_PORT_9180_TCP_ADDR", true),
+            ("LOG_SHIPPER_SINK", false),
+            ("LOG_SHIPPER_REPORT", false),
+        ] {
+            assert_eq!(is_service_variable(name), expected, "{name}");
+        }
+    }
+}

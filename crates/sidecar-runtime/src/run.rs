@@ -1,0 +1,228 @@
+//! The life of a process from its arguments to its exit status.
+//!
+//! In go the arguments and the signals, out comes the status. The one place that puts the pieces in
+//! order: settings, log, thread, admin port, the image's start and work, and the backstop that ends
+//! the process when the work does not end by itself. Everything is raced in one `select!` on one
+//! thread, so dropping it stops the admin port last and needs no further protocol. The runtime is
+//! then left behind rather than joined: a thread blocked on a dead disk or a full pipe cannot hold
+//! the exit.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::future;
+use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time;
+
+use crate::admin::Admin;
+use crate::cli::{self, Parsed, Request, RuntimeSettings};
+use crate::exit::Exit;
+use crate::healthcheck;
+use crate::lifecycle::Lifecycle;
+use crate::metrics::MetricRegistry;
+use crate::rejections::Rejections;
+use crate::sidecar::{Context, Outcome, Sidecar, StartError};
+use crate::telemetry;
+
+/// What an image gets after the deadline to say what is left.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+/// How often a drain names what it waits for.
+const DRAIN_REPORT: Duration = Duration::from_secs(5);
+/// Blocking calls (files, a slow stdout) that may hang at the same time.
+const BLOCKING_THREADS_MAX: usize = 8;
+
+/// Runs an image. The whole of its binary's `main`.
+#[must_use]
+pub fn main<S: Sidecar>() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let exit = match cli::parse::<S>(&arguments) {
+        Parsed::Print(text) => print(&text),
+        Parsed::Settled { log, unknown_variables, request } => {
+            telemetry::install(log);
+            for variable in unknown_variables {
+                tracing::warn!(variable, "Unknown environment variable");
+            }
+            match request {
+                Ok(Request::Run(settings, config)) => run::<S>(settings, config),
+                Ok(Request::Check(config)) => {
+                    tracing::info!(?config, "Settings accepted");
+                    Exit::Success
+                }
+                Ok(Request::Healthcheck { listen, path }) => check_health(listen, path),
+                Err(rejections) => report_rejections(&rejections),
+            }
+        }
+    };
+    exit.into()
+}
+
+fn print(text: &str) -> Exit {
+    // A reader that has gone away, as in `--help | head -1`, has got what it wanted.
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) | Err(_) => Exit::Success,
+    }
+}
+
+fn report_rejections(rejections: &Rejections) -> Exit {
+    for rejection in rejections.iter() {
+        let (setting, value, reason) = (&rejection.setting, &rejection.value, &rejection.reason);
+        tracing::error!(setting, value, reason, "Setting rejected");
+    }
+    Exit::Rejected
+}
+
+fn check_health(listen: std::net::SocketAddr, path: &'static str) -> Exit {
+    match healthcheck::ask(listen, path) {
+        Ok(200) => Exit::Success,
+        Ok(status) => {
+            tracing::warn!(%listen, path, status, "Not healthy");
+            Exit::Unhealthy
+        }
+        Err(error) => {
+            tracing::warn!(%listen, path, %error, "No answer");
+            Exit::Unhealthy
+        }
+    }
+}
+
+fn run<S: Sidecar>(settings: RuntimeSettings, config: S::Config) -> Exit {
+    tracing::info!(
+        name = S::NAME,
+        version = cli::VERSION,
+        admin_listen = %settings.admin_listen,
+        shutdown_grace = ?settings.shutdown_grace,
+        ?config,
+        "Starting"
+    );
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .build();
+    let runtime: Runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return report_start_error(&StartError::new("runtime", "", error)),
+    };
+    let live = AssertUnwindSafe(|| runtime.block_on(live::<S>(settings, config)));
+    // The panic itself is logged by the hook, where its place is known.
+    let exit = match panic::catch_unwind(live) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => report_start_error(&error),
+        Err(_) => Exit::Broken,
+    };
+    runtime.shutdown_background();
+    tracing::info!(status = exit.status(), "Stopped");
+    exit
+}
+
+fn report_start_error(error: &StartError) -> Exit {
+    let (setting, value, reason) = (&error.setting, &error.value, &error.reason);
+    tracing::error!(setting, value, reason, "Cannot start");
+    Exit::CannotStart
+}
+
+async fn live<S: Sidecar>(
+    settings: RuntimeSettings,
+    config: S::Config,
+) -> Result<Exit, StartError> {
+    let signals = Signals::install().map_err(|error| StartError::new("signals", "", error))?;
+    let lifecycle = Lifecycle::new(settings.shutdown_grace);
+    let registry = MetricRegistry::new(S::NAME, cli::VERSION, lifecycle.clone());
+    let admin = Admin::bind(settings.admin_listen, lifecycle.clone(), registry.clone()).await?;
+    if let Some(address) = admin.address() {
+        tracing::info!(%address, "Admin port open");
+    }
+    let context = Context { lifecycle: lifecycle.clone(), registry };
+    // The work comes before the backstop, so that an end at the last moment counts as an end.
+    let exit = tokio::select! {
+        biased;
+        never = signals.obey(&lifecycle) => match never {},
+        exit = work::<S>(config, context) => exit?,
+        () = backstop(&lifecycle) => report_unfinished(&lifecycle, &[]),
+        never = report_drain(&lifecycle) => match never {},
+        never = admin.serve() => match never {},
+    };
+    Ok(match lifecycle.broken() {
+        Some(_) => Exit::Broken,
+        None => exit,
+    })
+}
+
+/// The image's own life, from its start to the end of its work.
+async fn work<S: Sidecar>(config: S::Config, context: Context) -> Result<Exit, StartError> {
+    let lifecycle = context.lifecycle.clone();
+    let starting = lifecycle.latch("start");
+    let sidecar = tokio::select! {
+        biased;
+        () = lifecycle.draining() => return Ok(Exit::Success),
+        started = S::start(config, context) => started?,
+    };
+    drop(starting);
+    tracing::info!("Started");
+    let outcome = sidecar.run().await;
+    lifecycle.finish();
+    Ok(match outcome {
+        Outcome::Drained => Exit::Success,
+        Outcome::Unfinished(left) => report_unfinished(&lifecycle, &left),
+        Outcome::Broken(what) => {
+            lifecycle.fail(what);
+            Exit::Broken
+        }
+    })
+}
+
+/// Ends when the grace is over and the image has had its last words.
+async fn backstop(lifecycle: &Lifecycle) {
+    lifecycle.expired().await;
+    time::sleep(LAST_WORDS).await;
+}
+
+fn report_unfinished(lifecycle: &Lifecycle, left: &[String]) -> Exit {
+    let tasks = lifecycle.unfinished().join(", ");
+    tracing::error!(left = left.join(", "), tasks, "Grace over with work left");
+    Exit::Unfinished
+}
+
+/// Names what a drain waits for; sleeps until there is one.
+async fn report_drain(lifecycle: &Lifecycle) -> Infallible {
+    lifecycle.draining().await;
+    loop {
+        time::sleep(DRAIN_REPORT).await;
+        tracing::info!(tasks = lifecycle.unfinished().join(", "), "Still draining");
+    }
+}
+
+/// The signals that a sidecar obeys. Installed before anything that takes time, because as PID 1 a
+/// process has no default for them.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn obey(mut self, lifecycle: &Lifecycle) -> Infallible {
+        loop {
+            tokio::select! {
+                Some(()) = self.terminate.recv() => lifecycle.interrupt("SIGTERM"),
+                Some(()) = self.interrupt.recv() => lifecycle.interrupt("SIGINT"),
+                Some(()) = self.hangup.recv() => lifecycle.reload(),
+                else => future::pending::<()>().await,
+            }
+        }
+    }
+}

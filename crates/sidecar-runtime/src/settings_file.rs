@@ -1,0 +1,301 @@
+//! The optional settings file: YAML whose keys are the long names of flags.
+//!
+//! In go the text and the flags that exist; out come the values to use where neither flag nor
+//! variable is given. A key that is no flag, a value of the wrong shape or a list where one value
+//! belongs is rejected by name, and none of them hides another. The file is a flat mapping of
+//! scalars and lists and is read as texts, so that a value is judged by the same reader whether it
+//! comes from a flag, a variable or the file: `1.10` stays `1.10` and `no` stays `no`. The events of
+//! a YAML parser give just that. A typed structure read by serde would guess at types, and would be
+//! a second home for every setting.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+
+use clap::{Arg, ArgAction, Command};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
+
+use crate::rejections::Rejections;
+use crate::setting;
+
+/// A list of inputs has some hundred lines; a file above this is not a settings file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The values for one flag, to be used as its default.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct FileDefault {
+    /// The flag's id in clap.
+    pub(crate) id: String,
+    pub(crate) values: Vec<String>,
+    /// Whether the file has a list, whose items are not to be split any further.
+    pub(crate) is_list: bool,
+}
+
+/// Reads the file at `path`. What cannot be read is rejected under the name of `--config`.
+pub(crate) fn read(path: &str, command: &Command, rejections: &mut Rejections) -> Vec<FileDefault> {
+    let text = match read_limited(path) {
+        Ok(text) => text,
+        Err(error) => {
+            rejections.reject("config", path, error);
+            return Vec::new();
+        }
+    };
+    match entries(&text) {
+        Ok(entries) => defaults(entries, command, rejections),
+        Err(error) => {
+            rejections.reject("config", path, error);
+            Vec::new()
+        }
+    }
+}
+
+fn read_limited(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!("is larger than {FILE_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+fn defaults(
+    entries: Vec<(String, FileValue)>,
+    command: &Command,
+    rejections: &mut Rejections,
+) -> Vec<FileDefault> {
+    let mut defaults = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (key, value) in entries {
+        let flag = command.get_arguments().find(|arg| arg.get_long() == Some(key.as_str()));
+        // The file cannot name another file.
+        match flag.filter(|_| key != "config") {
+            None => rejections.reject(&key, &value.to_string(), "no such setting"),
+            Some(_) if seen.contains(&key) => {
+                rejections.reject(&key, &value.to_string(), "given twice");
+            }
+            Some(flag) => defaults.extend(default_of(flag, &key, value, rejections)),
+        }
+        seen.insert(key);
+    }
+    defaults
+}
+
+fn default_of(
+    flag: &Arg,
+    key: &str,
+    value: FileValue,
+    rejections: &mut Rejections,
+) -> Option<FileDefault> {
+    let id = flag.get_id().to_string();
+    let is_list = matches!(flag.get_action(), ArgAction::Append);
+    match value {
+        FileValue::Scalar(value) if matches!(flag.get_action(), ArgAction::SetTrue) => {
+            match setting::flag(&value) {
+                Ok(on) => Some(FileDefault { id, values: vec![on.to_string()], is_list: false }),
+                Err(error) => {
+                    rejections.reject(key, &value, error);
+                    None
+                }
+            }
+        }
+        FileValue::Scalar(value) => Some(FileDefault { id, values: vec![value], is_list: false }),
+        FileValue::List(values) if is_list => Some(FileDefault { id, values, is_list: true }),
+        FileValue::List(_) => {
+            rejections.reject(key, &value.to_string(), "takes one value, not a list");
+            None
+        }
+        FileValue::Unfit(shape) => {
+            let wanted = if is_list { "a value or a list of values" } else { "a value" };
+            rejections.reject(key, shape, format_args!("expected {wanted}"));
+            None
+        }
+    }
+}
+
+#[derive(Debug)]
+enum FileValue {
+    Scalar(String),
+    List(Vec<String>),
+    /// Neither; says what it is instead.
+    Unfit(&'static str),
+}
+
+impl fmt::Display for FileValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileValue::Scalar(value) => formatter.write_str(value),
+            FileValue::List(values) => write!(formatter, "[{}]", values.join(", ")),
+            FileValue::Unfit(shape) => formatter.write_str(shape),
+        }
+    }
+}
+
+/// Why a text is no settings file at all.
+#[derive(Debug, thiserror::Error)]
+enum FileError {
+    #[error("is not YAML: {0}")]
+    Syntax(#[from] ScanError),
+    #[error("expected one mapping of settings")]
+    Shape,
+}
+
+type Events<'a> = Parser<'a, StrInput<'a>>;
+
+/// The entries in the file's order, doubled keys included.
+fn entries(text: &str) -> Result<Vec<(String, FileValue)>, FileError> {
+    let mut events = Parser::new_from_str(text);
+    let mut entries = Vec::new();
+    let mut documents = 0;
+    while let Some(event) = next(&mut events)? {
+        match event {
+            Event::DocumentStart(..) => documents += 1,
+            Event::MappingStart(..) if documents == 1 => {
+                while let Some(event) = next(&mut events)? {
+                    if matches!(event, Event::MappingEnd) {
+                        break;
+                    }
+                    let FileValue::Scalar(key) = value(event, &mut events)? else {
+                        return Err(FileError::Shape);
+                    };
+                    let event = next(&mut events)?.ok_or(FileError::Shape)?;
+                    entries.push((key, value(event, &mut events)?));
+                }
+            }
+            Event::StreamStart | Event::DocumentEnd | Event::StreamEnd => {}
+            Event::Scalar(text, style, ..) if documents == 1 && is_null(&text, style) => {}
+            _ => return Err(FileError::Shape),
+        }
+    }
+    Ok(entries)
+}
+
+/// The node that begins with `event`, read to its end.
+fn value(event: Event<'_>, events: &mut Events<'_>) -> Result<FileValue, FileError> {
+    match event {
+        Event::Scalar(text, style, ..) if is_null(&text, style) => Ok(FileValue::Unfit("nothing")),
+        Event::Scalar(text, ..) => Ok(FileValue::Scalar(text.into_owned())),
+        Event::SequenceStart(..) => {
+            let mut list = FileValue::List(Vec::new());
+            while let Some(event) = next(events)? {
+                if matches!(event, Event::SequenceEnd) {
+                    break;
+                }
+                match (value(event, events)?, &mut list) {
+                    (FileValue::Scalar(item), FileValue::List(items)) => items.push(item),
+                    _ => list = FileValue::Unfit("a list of other things"),
+                }
+            }
+            Ok(list)
+        }
+        Event::MappingStart(..) => {
+            while let Some(event) = next(events)? {
+                if matches!(event, Event::MappingEnd) {
+                    break;
+                }
+                value(event, events)?;
+            }
+            Ok(FileValue::Unfit("a mapping"))
+        }
+        _ => Ok(FileValue::Unfit("an alias")),
+    }
+}
+
+fn next<'a>(events: &mut Events<'a>) -> Result<Option<Event<'a>>, ScanError> {
+    events.next().transpose().map(|item| item.map(|(event, _)| event))
+}
+
+fn is_null(text: &str, style: ScalarStyle) -> bool {
+    style == ScalarStyle::Plain && matches!(text, "" | "~" | "null")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn command() -> Command {
+        Command::new("test")
+            .arg(Arg::new("sink_url").long("sink-url"))
+            .arg(Arg::new("linger").long("linger"))
+            .arg(Arg::new("include").long("include").action(ArgAction::Append))
+            .arg(Arg::new("once").long("once").action(ArgAction::SetTrue))
+            .arg(Arg::new("config").long("config"))
+    }
+
+    #[track_caller]
+    fn check(text: &str, accepted: &[(&str, &[&str])], rejected: &[(&str, &str)]) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let mut rejections = Rejections::default();
+        let defaults = read(file.path().to_str().unwrap(), &command(), &mut rejections);
+        let defaults: Vec<_> =
+            defaults.into_iter().map(|default| (default.id, default.values)).collect();
+        let accepted: Vec<_> = accepted
+            .iter()
+            .map(|(id, values)| {
+                ((*id).to_owned(), values.iter().map(|value| (*value).to_owned()).collect())
+            })
+            .collect();
+        assert_eq!(defaults, accepted, "{text}");
+        let found: Vec<_> =
+            rejections.iter().map(|item| (item.setting.as_str(), item.value.as_str())).collect();
+        assert_eq!(found, rejected, "{text}");
+    }
+
+    #[test]
+    fn scalars_and_lists_become_defaults() {
+        check("", &[], &[]);
+        check("# nothing\n", &[], &[]);
+        check(
+            "sink-url: http://a:80/\nlinger: 5\ninclude: [/a/*.log, '/b, c']\nonce: yes\n",
+            &[
+                ("sink_url", &["http://a:80/"]),
+                ("linger", &["5"]),
+                ("include", &["/a/*.log", "/b, c"]),
+                ("once", &["true"]),
+            ],
+            &[],
+        );
+        check("include: /only.log\n", &[("include", &["/only.log"])], &[]);
+        check("linger: 1.10\n", &[("linger", &["1.10"])], &[]);
+        check("include:\n- no\n- 0x10\n- ''\n", &[("include", &["no", "0x10", ""])], &[]);
+    }
+
+    #[test]
+    fn everything_wrong_is_rejected_at_once() {
+        check(
+            "sinkurl: x\nlinger: [1s, 2s]\ninclude: {a: b}\nonce: perhaps\nsink-url:\nconfig: y\n",
+            &[],
+            &[
+                ("sinkurl", "x"),
+                ("linger", "[1s, 2s]"),
+                ("include", "a mapping"),
+                ("once", "perhaps"),
+                ("sink-url", "nothing"),
+                ("config", "y"),
+            ],
+        );
+        check("include: [[a], b]\n", &[], &[("include", "a list of other things")]);
+        check("linger: 1s\nlinger: 2s\n", &[("linger", &["1s"])], &[("linger", "2s")]);
+        check("x: &a 1s\nlinger: *a\n", &[], &[("x", "1s"), ("linger", "an alias")]);
+    }
+
+    #[test]
+    fn unreadable_files_are_rejected_in_one_line() {
+        for text in ["[a, b]", "a: b: c", "---\na: b\n---\n", "just words", "[a", "{a: b}: c"] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let mut rejections = Rejections::default();
+            let path = file.path().to_str().unwrap();
+            assert_eq!(read(path, &command(), &mut rejections), []);
+            let rejection = rejections.iter().next().unwrap();
+            assert_eq!((rejection.setting.as_str(), rejection.value.as_str()), ("config", path));
+            assert!(!rejection.reason.contains('\n'), "{rejection}");
+        }
+        let mut rejections = Rejections::default();
+        assert_eq!(read("/nonexistent.yaml", &command(), &mut rejections), []);
+        assert!(!rejections.is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! The boundary between this crate and an image: what the image gives and what it is given.
+//!
+//! In goes an implementation of [`Sidecar`]; the runtime calls `configure`, `start` and `run` in
+//! that order, each at most once. Configuring is pure, so that `check` can do it without touching a
+//! file or a port; starting does all that can fail because of the machine; running ends by itself
+//! when it has drained. A trait rather than three closures keeps the types of arguments and
+//! configuration tied together, and lets a test walk an image's flags without running it.
+
+use std::fmt::{Debug, Display};
+use std::future::Future;
+
+use crate::lifecycle::Lifecycle;
+use crate::metrics::MetricRegistry;
+use crate::rejections::Rejections;
+
+/// One image. Its future need not be [`Send`]: it is never moved to another thread.
+pub trait Sidecar: Sized + 'static {
+    /// The binary's name, such as `log-shipper`. Variables begin `LOG_SHIPPER_`, metrics
+    /// `log_shipper_`.
+    const NAME: &'static str;
+    /// One sentence for `--help`.
+    const ABOUT: &'static str;
+    /// The port of the admin listener on 0.0.0.0 unless `--admin-listen` says otherwise.
+    const ADMIN_PORT: u16;
+    /// The image's own flags as typed: strings, optional strings, lists of strings and booleans.
+    /// None may be required. A flag without `env` gets the variable that its long name derives.
+    type Args: clap::Args;
+    /// The settings in effect. They are logged at the start, so a secret masks itself in `Debug`.
+    type Config: Debug;
+
+    /// Turns arguments into settings without touching anything outside. Every bad value goes into
+    /// `rejections`, and none stops the search for others; `None` only if something was rejected.
+    fn configure(args: Self::Args, rejections: &mut Rejections) -> Option<Self::Config>;
+
+    /// Opens files and binds ports. Dropped without further ado if a drain begins meanwhile.
+    ///
+    /// # Errors
+    /// What keeps it from starting; ends the process with exit status 69 and one line.
+    fn start(
+        config: Self::Config,
+        context: Context,
+    ) -> impl Future<Output = Result<Self, StartError>>;
+
+    /// Works until drained. It obeys `context.lifecycle`, and it must not block the thread: signals,
+    /// probes and the deadline are served by the same one.
+    fn run(self) -> impl Future<Output = Outcome>;
+}
+
+/// What the runtime lends to an image from its start on.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// When to stop, how long that may take, and who is not ready yet.
+    pub lifecycle: Lifecycle,
+    /// Where the image registers its metrics before `start` returns.
+    pub registry: MetricRegistry,
+}
+
+/// How an image's work ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is left to do: exit status 0.
+    Drained,
+    /// The time was over; each item names something left: exit status 75.
+    Unfinished(Vec<String>),
+    /// Something that must hold did not: exit status 70.
+    Broken(String),
+}
+
+/// Why an image cannot start, in terms of the setting that would have to change.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting} {value:?}: {reason}")]
+pub struct StartError {
+    pub(crate) setting: String,
+    pub(crate) value: String,
+    pub(crate) reason: String,
+}
+
+impl StartError {
+    /// Names the setting (its long flag without dashes), its value and the cause, each on one line.
+    pub fn new(
+        setting: impl Into<String>,
+        value: impl Into<String>,
+        reason: impl Display,
+    ) -> StartError {
+        StartError { setting: setting.into(), value: value.into(), reason: reason.to_string() }
+    }
+}

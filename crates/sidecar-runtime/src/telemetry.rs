@@ -1,0 +1,61 @@
+//! Log lines on stderr: text on a terminal, JSON elsewhere.
+//!
+//! In go the level and the form, out comes the process-wide subscriber; afterwards every line on
+//! stderr is an event of `tracing`, a panic's message included. Only a highest level filters: the
+//! filter language of `tracing-subscriber` would bring a regex engine into every image.
+
+use std::io::{self, IsTerminal};
+use std::panic;
+
+use tracing::Level;
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Text if stderr is a terminal, else JSON.
+    Auto,
+    Text,
+    Json,
+}
+
+/// What `--log-level` and `--log-format` say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogSettings {
+    pub(crate) level: Level,
+    pub(crate) format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> LogSettings {
+        LogSettings { level: Level::INFO, format: LogFormat::Auto }
+    }
+}
+
+/// Sends events to stderr from now on. A second call in one process changes nothing.
+pub(crate) fn install(settings: LogSettings) {
+    let terminal = io::stderr().is_terminal();
+    let json = match settings.format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_max_level(settings.level)
+        .with_ansi(terminal);
+    let installed = if json {
+        let subscriber = subscriber.json().flatten_event(true);
+        subscriber.with_current_span(false).with_span_list(false).try_init()
+    } else {
+        subscriber.try_init()
+    };
+    if installed.is_ok() {
+        panic::set_hook(Box::new(report_panic));
+    }
+}
+
+fn report_panic(info: &panic::PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("no message");
+    let location = info.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(message_of_panic = message, location, "Panicked");
+}
