@@ -1,0 +1,108 @@
+//! Where else could the bytes be?
+//!
+//! In: a path and what was known of the file there. Out: other files of the same directory that hold
+//! the same bytes up to the position (a copy made just before truncation), or that bear the same inode
+//! (the file itself, renamed).
+//!
+//! Only names that begin like the original's are looked at, and only content decides. Rotation keeps
+//! the beginning of a name: `access.log.1`, `access.log-20260102`, `access-2026.log`.
+
+use std::fs::File;
+use std::os::unix::fs::{DirEntryExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::identity::{Mark, Prefix};
+
+/// Names looked at beside one file.
+const SIBLINGS_MAX: usize = 1_024;
+
+/// Endings of files that hold compressed text; they are never read as lines.
+const COMPRESSED: [&str; 5] = ["gz", "zst", "bz2", "xz", "lz4"];
+
+pub(crate) fn is_compressed_name(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| COMPRESSED.iter().any(|it| ending == *it))
+}
+
+/// `name` may be what rotation makes of `original`.
+pub(crate) fn is_rotated_name(name: &Path, original: &Path) -> bool {
+    let (Some(name), Some(stem)) = (name.file_name(), original.file_stem()) else { return false };
+    Some(name) != original.file_name()
+        && name.as_encoded_bytes().starts_with(stem.as_encoded_bytes())
+}
+
+/// Opens for reading without waiting for a writer, as a FIFO would.
+pub(crate) fn open(path: &Path) -> std::io::Result<File> {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    File::options().read(true).custom_flags(nonblocking).open(path)
+}
+
+/// Another name in the directory of `path`.
+#[derive(Debug)]
+pub(crate) struct Sibling {
+    pub(crate) path: PathBuf,
+    pub(crate) ino: u64,
+}
+
+/// What lies beside `path` under names that rotation could have given it, compressed files left out.
+pub(crate) fn siblings(path: &Path) -> Vec<Sibling> {
+    let Some(entries) = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .map(|entry| Sibling { path: entry.path(), ino: entry.ino() })
+        .filter(|it| is_rotated_name(&it.path, path) && !is_compressed_name(&it.path))
+        .take(SIBLINGS_MAX)
+        .collect()
+}
+
+/// `file` holds, up to `mark`, what the file known by `prefix` held there. At the start of a file only
+/// the prefix is proof, so it must not be empty.
+pub(crate) fn is_copy(file: &File, prefix: Prefix, mark: Mark) -> bool {
+    prefix.len > 0 && prefix.matches(file).unwrap_or(false) && mark.matches(file).unwrap_or(false)
+}
+
+/// The file beside `path` that is a copy, up to `mark`, of what lay there.
+pub(crate) fn find_copy(path: &Path, prefix: Prefix, mark: Mark) -> Option<(PathBuf, File)> {
+    siblings(path).into_iter().find_map(|sibling| {
+        let file = open(&sibling.path).ok()?;
+        is_copy(&file, prefix, mark).then_some((sibling.path, file))
+    })
+}
+
+/// Where the inode lies now, in the directory of `path`.
+pub(crate) fn find_inode(path: &Path, ino: u64) -> Option<PathBuf> {
+    siblings(path).into_iter().find(|sibling| sibling.ino == ino).map(|sibling| sibling.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rotation_keeps_the_beginning_of_a_name() {
+        let original = Path::new("/l/access.log");
+        for name in ["access.log.1", "access.log-20260102", "access-2026.log", "access.1.log"] {
+            assert!(is_rotated_name(Path::new(name), original), "{name}");
+        }
+        for name in ["access.log", "error.log", "ccess.log.1"] {
+            assert!(!is_rotated_name(Path::new(name), original), "{name}");
+        }
+        assert!(is_compressed_name(Path::new("access.log.2.gz")));
+        assert!(!is_compressed_name(Path::new("gz")));
+    }
+
+    #[test]
+    fn a_copy_is_found_by_content_and_a_lookalike_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.log");
+        std::fs::write(&path, "one\ntwo\n").unwrap();
+        std::fs::write(dir.path().join("a.log.2"), "one\nTWO\nthree\n").unwrap();
+        let file = open(&path).unwrap();
+        let (prefix, mark) = (Prefix::read(&file).unwrap(), Mark::read(&file, 8).unwrap());
+        assert!(find_copy(&path, prefix, mark).is_none());
+        std::fs::write(dir.path().join("a.log.1"), "one\ntwo\nthree\n").unwrap();
+        let (found, _) = find_copy(&path, prefix, mark).unwrap();
+        assert_eq!(found, dir.path().join("a.log.1"));
+    }
+}

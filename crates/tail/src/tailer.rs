@@ -1,0 +1,390 @@
+//! Follows many files at once, in fair turns.
+//!
+//! In: globs, directory events, acknowledgements. Out: lines, with the [`Span`] to acknowledge, and
+//! snapshots of the acknowledged positions. The caller owns the loop:
+//!
+//! ```text
+//! woken or deadline ─▶ discover ─▶ next_ready ─▶ read ─▶ (deliver) ─▶ acknowledge ─▶ snapshot
+//!                                      ▲───────────┘ while there are files with something to read
+//! ```
+//!
+//! Each turn reads at most [`READ_BYTES`] of one file, then the next file has its turn. Nothing is kept
+//! of a line that has no end yet: it is read again from the file when there is more of it. `discover`
+//! must be called even while nothing can be delivered, so that a file is open before it is rotated away.
+
+mod beginning;
+mod intake;
+mod reading;
+mod reclaim;
+mod waiting;
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::checkpoint::{Entry, LoadWarning, Snapshot, StateDir};
+use crate::cursor::{Cursor, Event, Span, State};
+use crate::discover::Globs;
+use crate::framer::LongLines;
+use crate::roster::{FileId, Roster, Source};
+use crate::watch::Watch;
+
+pub use self::reclaim::{AfterShip, Reclaimed};
+
+/// Bytes read in one turn.
+pub(crate) const READ_BYTES: usize = 256 << 10;
+/// Positions kept of files that were not found again.
+const STRAYS_MAX: usize = 10_000;
+/// For how long they are kept.
+const STRAY_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Where a file is begun that is there when the tailer is opened and has no saved position. Files that
+/// appear later are read from their beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    Beginning,
+    End,
+}
+
+/// What to follow, and how.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub globs: Globs,
+    pub from: From,
+    /// Bytes of a line, its end not counted; at least 4.
+    pub line_bytes_max: usize,
+    pub long_lines: LongLines,
+    /// A line without an end is handed on once the file has not grown for so long.
+    pub partial_timeout: Option<Duration>,
+    /// Between two looks at everything while directory events arrive.
+    pub rescan: Duration,
+    /// The same while they do not, and between two looks at a file that was rotated away.
+    pub poll: Duration,
+    /// For how long a renamed file is held open after its last growth.
+    pub renamed_quiet: Duration,
+    /// The same for a deleted one, whose space is not free before.
+    pub deleted_quiet: Duration,
+    /// When the last line of a rotated file is taken as ended.
+    pub last_line_quiet: Duration,
+    /// Descriptors held at a time; more files than that take turns.
+    pub open_files_max: usize,
+}
+
+impl Settings {
+    /// Follows `globs` from the beginning with the limits that suit a sidecar.
+    #[must_use]
+    pub fn new(globs: Globs) -> Settings {
+        Settings {
+            globs,
+            from: From::Beginning,
+            line_bytes_max: 1 << 20,
+            long_lines: LongLines::Split,
+            partial_timeout: None,
+            rescan: Duration::from_secs(10),
+            poll: Duration::from_secs(1),
+            renamed_quiet: Duration::from_secs(30),
+            deleted_quiet: Duration::from_secs(60),
+            last_line_quiet: Duration::from_secs(5),
+            open_files_max: 4_096,
+        }
+    }
+}
+
+/// Counts since the tailer was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Files that lost their name to another one, or all names.
+    pub rotations: u64,
+    pub truncations: u64,
+    /// Truncations after which no copy of the old bytes was found: what had not been read is lost, and
+    /// nobody knows how much.
+    pub unknown_losses: u64,
+    /// Bytes that were seen to be there and could not be read any more.
+    pub lost_bytes: u64,
+    /// Copies of truncated files that were read on from where the original ended.
+    pub copies_continued: u64,
+    /// Pieces that long lines were cut into, the last of each line not counted.
+    pub long_line_pieces: u64,
+    /// Long lines passed over.
+    pub long_lines_dropped: u64,
+    /// Compressed files left alone.
+    pub compressed_ignored: u64,
+    /// Times that directory events came faster than they were taken.
+    pub event_overflows: u64,
+    pub rescans: u64,
+    /// Errors of reading or opening.
+    pub read_errors: u64,
+}
+
+/// What waits now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Bytes that are there and not acknowledged.
+    pub bytes: u64,
+    /// When the oldest of them was first seen.
+    pub since: Option<SystemTime>,
+    pub files_known: usize,
+    pub files_open: usize,
+    /// Directories that could not be watched.
+    pub directories_polled: usize,
+}
+
+/// Follows files; see the module's description.
+#[derive(Debug)]
+pub struct Tailer {
+    settings: Settings,
+    watch: Watch,
+    roster: Roster,
+    /// Files with something to read, in the order of their turns.
+    ready: VecDeque<FileId>,
+    /// Files in state Draining.
+    draining: Vec<FileId>,
+    /// Files that may be copies.
+    suspects: Vec<FileId>,
+    /// Positions of files that were not found yet.
+    strays: Vec<Entry>,
+    /// When the checkpoint that was loaded had been saved, in milliseconds since 1970.
+    loaded_at: u64,
+    /// Files left alone, by inode, so that they are counted once.
+    ignored: HashMap<(u64, u64), ()>,
+    /// How often this process opened a path, less the events that told of it.
+    own_opens: HashMap<PathBuf, u32>,
+    open_files: usize,
+    rescan_at: Instant,
+    poll_at: Instant,
+    first_scan: bool,
+    last_growth: Instant,
+    changed: bool,
+    reclaim_was_refused: bool,
+    stats: Stats,
+    buffer: Vec<u8>,
+}
+
+impl Tailer {
+    /// Starts to follow. `wake` is called, from another thread, when `discover` has something to do.
+    /// With a state directory the positions saved there are taken up; a warning says that they could
+    /// not be used.
+    #[must_use]
+    pub fn open(
+        settings: Settings,
+        state_dir: Option<&StateDir>,
+        wake: impl Fn() + Send + 'static,
+    ) -> (Tailer, Option<LoadWarning>) {
+        Tailer::with_watch(settings, state_dir, Watch::new(wake))
+    }
+
+    /// The same without directory events: every `discover` that is due looks at everything.
+    #[must_use]
+    pub fn open_polling(
+        settings: Settings,
+        state_dir: Option<&StateDir>,
+    ) -> (Tailer, Option<LoadWarning>) {
+        Tailer::with_watch(settings, state_dir, Watch::off())
+    }
+
+    fn with_watch(
+        settings: Settings,
+        state_dir: Option<&StateDir>,
+        watch: Watch,
+    ) -> (Tailer, Option<LoadWarning>) {
+        let (loaded, warning) = state_dir.map(StateDir::load).unwrap_or_default();
+        let now = Instant::now();
+        let mut tailer = Tailer {
+            settings,
+            watch,
+            roster: Roster::default(),
+            ready: VecDeque::new(),
+            draining: Vec::new(),
+            suspects: Vec::new(),
+            strays: loaded.entries,
+            loaded_at: loaded.saved,
+            ignored: HashMap::new(),
+            own_opens: HashMap::new(),
+            open_files: 0,
+            rescan_at: now,
+            poll_at: now,
+            first_scan: true,
+            last_growth: now,
+            changed: false,
+            reclaim_was_refused: false,
+            stats: Stats::default(),
+            buffer: Vec::new(),
+        };
+        tailer.discover(now);
+        (tailer, warning)
+    }
+
+    /// Takes in what happened in the directories, and looks at everything when that is due.
+    pub fn discover(&mut self, now: Instant) {
+        let changes = self.watch.take();
+        if changes.overflow {
+            self.stats.event_overflows += 1;
+            self.watch.forget();
+            self.rescan_at = now;
+        }
+        self.apply(changes, now);
+        if now >= self.rescan_at {
+            self.rescan(now);
+            let interval =
+                if self.watch.is_complete() { self.settings.rescan } else { self.settings.poll };
+            self.rescan_at = now + interval;
+        }
+        if now >= self.poll_at && self.needs_polling() {
+            self.poll_draining(now);
+            self.settle_suspects(now);
+            self.queue_due_partials(now);
+            self.poll_at = now + self.settings.poll;
+        }
+    }
+
+    /// Looks at every file now, whether or not events told of it.
+    pub fn rescan_now(&mut self, now: Instant) {
+        (self.rescan_at, self.poll_at) = (now, now);
+        self.discover(now);
+    }
+
+    /// When `discover` has something to do even if nothing happens.
+    #[must_use]
+    pub fn next_deadline(&self) -> Instant {
+        if self.needs_polling() { self.rescan_at.min(self.poll_at) } else { self.rescan_at }
+    }
+
+    fn needs_polling(&self) -> bool {
+        !self.draining.is_empty()
+            || !self.suspects.is_empty()
+            || self.settings.partial_timeout.is_some()
+    }
+
+    /// The file whose turn it is, and where its lines come from.
+    pub fn next_ready(&mut self) -> Option<(FileId, Arc<Source>)> {
+        while let Some(id) = self.ready.front() {
+            match self.roster.get(*id) {
+                Some(cursor) if cursor.queued => return Some((*id, Arc::clone(&cursor.source))),
+                _ => self.ready.pop_front(),
+            };
+        }
+        None
+    }
+
+    /// Everything up to the end of `span` is delivered. Spans of one file must come in order.
+    pub fn acknowledge(&mut self, span: &Span) {
+        self.changed = true;
+        match self.roster.get_mut(span.file) {
+            Some(cursor) if cursor.generation == span.generation => cursor.on_acked(span.end),
+            _ => {
+                let heir = Some((span.file, span.generation));
+                let cursor = self.roster.iter_mut().find(|(_, it)| it.inherits == heir);
+                if let Some((_, cursor)) = cursor {
+                    cursor.on_acked(span.end);
+                }
+            }
+        }
+    }
+
+    /// The acknowledged positions, if any changed since the last call.
+    pub fn snapshot(&mut self) -> Option<Snapshot> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        let seen = since_1970(SystemTime::now());
+        let files = self.roster.iter().filter(|(_, it)| it.suspect.is_none() && !it.deleted);
+        let entries = files.map(|(_, cursor)| cursor.entry(seen.as_secs()));
+        let millis = u64::try_from(seen.as_millis()).unwrap_or(u64::MAX);
+        Some(Snapshot::encode(entries.chain(self.strays.iter().cloned()), millis))
+    }
+
+    /// The last snapshot was not saved.
+    pub fn snapshot_failed(&mut self) {
+        self.changed = true;
+    }
+
+    /// Nothing waits to be read, and either no file grew for `linger` since `since`, or every writer
+    /// was seen to close its file.
+    #[must_use]
+    pub fn is_quiet(&self, now: Instant, since: Instant, linger: Duration) -> bool {
+        let rests = self.ready.is_empty() && self.suspects.is_empty();
+        rests && (now >= self.last_growth.max(since) + linger || self.writers_are_gone())
+    }
+
+    fn writers_are_gone(&self) -> bool {
+        let mut live = self.roster.iter().filter(|(_, it)| it.state != State::Done).peekable();
+        self.watch.is_complete()
+            && live.peek().is_some()
+            && live.all(|(_, it)| it.writers.are_gone())
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Costs a look at every known file's record, none at the files.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        let mut backlog = Backlog {
+            files_known: self.roster.len(),
+            files_open: self.open_files,
+            directories_polled: self.watch.refused(),
+            ..Backlog::default()
+        };
+        for (_, cursor) in self.roster.iter().filter(|(_, it)| it.suspect.is_none()) {
+            backlog.bytes += cursor.lag_bytes();
+            let older = |a: SystemTime, b: SystemTime| a.min(b);
+            backlog.since = match (backlog.since, cursor.unsent.since()) {
+                (Some(a), Some(b)) => Some(older(a, b)),
+                (a, b) => a.or(b),
+            };
+        }
+        backlog
+    }
+
+    /// The files with bytes that are not acknowledged, and how many.
+    pub fn unsent(&self) -> impl Iterator<Item = (&Source, u64)> {
+        let files = self.roster.iter().map(|(_, it)| (it.source.as_ref(), it.lag_bytes()));
+        files.filter(|(_, bytes)| *bytes > 0)
+    }
+
+    fn queue(&mut self, id: FileId) {
+        let Some(cursor) = self.roster.get_mut(id) else { return };
+        if !cursor.queued && cursor.suspect.is_none() {
+            cursor.queued = true;
+            cursor.state = cursor.state.step(Event::Grew);
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Takes note of the size of a file; queues it if there is something to read.
+    fn note_size(&mut self, id: FileId, size: u64, now: Instant) {
+        let Some(cursor) = self.roster.get_mut(id) else { return };
+        if cursor.on_size(size, now, SystemTime::now()) {
+            self.last_growth = now;
+            if cursor.suspect.is_some() {
+                self.poll_at = now;
+            }
+            let was_done = cursor.state == State::Done;
+            self.queue(id);
+            if was_done && !self.draining.contains(&id) {
+                self.draining.push(id);
+            }
+        }
+    }
+
+    fn close_file(&mut self, id: FileId) {
+        if let Some(cursor) = self.roster.get_mut(id)
+            && cursor.file.take().is_some()
+        {
+            self.open_files -= 1;
+        }
+    }
+
+    fn forget(&mut self, id: FileId) -> Option<Cursor> {
+        self.close_file(id);
+        self.changed = true;
+        self.roster.remove(id)
+    }
+}
+
+fn since_1970(when: SystemTime) -> Duration {
+    when.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,408 @@
+//! A turn of reading: bytes of one file to lines and a span.
+//!
+//! Each turn reads the bytes just before the position as well, in the same system call; if they are not
+//! what they were, or not there, the file was truncated. That is noticed whatever the size says now.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::fs::SeekFrom;
+use tracing::{debug, warn};
+
+use super::{READ_BYTES, Tailer};
+use crate::copies;
+use crate::cursor::{Cursor, Event, Span, State};
+use crate::framer::{self, Encoding, Flow, Limits, Line, LongLines};
+use crate::identity::{self, MARK_BYTES_MAX, Mark, Prefix};
+use crate::roster::{FileId, Source};
+
+/// A line beginning longer than this is searched for its end before it is read again as a whole.
+const SCAN_FROM: u64 = 64 << 10;
+
+/// What one look at the bytes behind a position gave.
+enum Window {
+    /// So many bytes before the position are in the buffer, and as many in all.
+    Bytes {
+        before: usize,
+        filled: usize,
+    },
+    Truncated,
+}
+
+impl Tailer {
+    /// Reads a turn of the file that [`Tailer::next_ready`] named and hands on its lines. The span, if
+    /// any, is to be acknowledged in order once the lines are delivered; it can be without lines.
+    pub fn read(
+        &mut self,
+        id: FileId,
+        now: Instant,
+        mut on_line: impl FnMut(&Line<'_>) -> Flow,
+    ) -> Option<Span> {
+        if self.ready.front() == Some(&id) {
+            self.ready.pop_front();
+        }
+        let cursor = self.roster.get_mut(id)?;
+        cursor.queued = false;
+        if !self.ensure_open(id, now) {
+            return None;
+        }
+        match self.read_turn(id, now, &mut on_line) {
+            Ok(span) => span,
+            Err(error) => {
+                self.stats.read_errors += 1;
+                let cursor = self.roster.get(id)?;
+                warn!(file = %cursor.path.display(), %error, "Cannot read a file; trying again later");
+                None
+            }
+        }
+    }
+
+    fn read_turn(
+        &mut self,
+        id: FileId,
+        now: Instant,
+        on_line: &mut impl FnMut(&Line<'_>) -> Flow,
+    ) -> io::Result<Option<Span>> {
+        let Some(capacity) = self.scan_long_line(id)? else { return Ok(None) };
+        let limits = self.limits();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
+        let file = cursor.file.as_ref().expect("the caller opened the file");
+        if cursor.read.offset == 0
+            && let Some(data) = find_data(file)?
+        {
+            cursor.skips_nul = true;
+            cursor.read = Mark { offset: data, len: 0, hash: 0 };
+        }
+        // At the start no bytes lie before the position: the fingerprint stands for them.
+        let same = cursor.read.offset > 0 || cursor.prefix.matches(file)?;
+        let window = match same {
+            true => read_window(file, cursor.read, capacity, &mut buffer)?,
+            false => Window::Truncated,
+        };
+        let Window::Bytes { before, filled } = window else {
+            self.buffer = buffer;
+            self.on_truncated(id, now);
+            return Ok(None);
+        };
+        let start = cursor.read;
+        let bytes = &buffer[before..filled];
+        let grew =
+            cursor.on_size(start.offset + bytes.len() as u64, now, std::time::SystemTime::now());
+        if grew {
+            self.last_growth = now;
+        }
+        let skipped = cursor.skip_preamble(bytes);
+        let text = &bytes[skipped..];
+        let offset = start.offset + skipped as u64;
+        let mut framed = framer::frame(text, offset, cursor.encoding, limits, on_line);
+        match limits.long_lines {
+            LongLines::Split => self.stats.long_line_pieces += framed.long,
+            LongLines::Drop => self.stats.long_lines_dropped += framed.long,
+        }
+        let rest = &text[framed.taken..];
+        let stands = framed.taken + skipped == 0 && rest.len() as u64 <= cursor.scanned;
+        let at_end = filled < buffer.len() && !framed.stopped && (bytes.is_empty() || stands);
+        if at_end {
+            let size = start.offset + bytes.len() as u64;
+            self.stats.lost_bytes += cursor.size.saturating_sub(size);
+            cursor.size = size;
+        }
+        let rest_len = rest.len();
+        if at_end && rest_len > 0 && partial_is_due(cursor, now, &self.settings) {
+            let partial_offset = offset + framed.taken as u64;
+            framed.taken = text.len();
+            if rest_len > limits.line_bytes_max {
+                self.stats.long_lines_dropped += 1;
+            } else {
+                framer::frame_partial(rest, partial_offset, cursor.encoding, on_line);
+                framed.lines += 1;
+            }
+        }
+        let taken = skipped + framed.taken;
+        if taken > 0 {
+            cursor.read = Mark::of(start.offset + taken as u64, &buffer[..before + taken]);
+            cursor.scanned = 0;
+        }
+        if !framed.stopped {
+            let held = text.len() - framed.taken;
+            cursor.scanned = cursor.scanned.max(cursor.encoding.whole_units(held));
+        }
+        if let Some(file) = &cursor.file
+            && let Some(grown) = cursor.prefix.grown(file)?
+        {
+            cursor.prefix = grown;
+        }
+        let span = (taken > 0).then(|| Span {
+            file: id,
+            generation: cursor.generation,
+            end: cursor.read,
+            lines: framed.lines,
+            bytes: cursor.read.offset - start.offset,
+        });
+        if at_end {
+            cursor.state = cursor.state.step(Event::ReachedEnd);
+        } else {
+            self.queue(id);
+        }
+        if buffer.len() > READ_BYTES + MARK_BYTES_MAX {
+            buffer = Vec::new();
+        }
+        self.buffer = buffer;
+        Ok(span)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            line_bytes_max: self.settings.line_bytes_max,
+            long_lines: self.settings.long_lines,
+        }
+    }
+
+    /// Looks for the end of a long line behind what is known to hold none. Says how many bytes to read
+    /// from the position on, or that there is nothing to hand on yet.
+    fn scan_long_line(&mut self, id: FileId) -> io::Result<Option<usize>> {
+        let limits = self.limits();
+        let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
+        if cursor.scanned < SCAN_FROM {
+            return Ok(Some(READ_BYTES));
+        }
+        let whole = limits.line_bytes_max + READ_BYTES;
+        let file = cursor.file.as_ref().expect("the caller opened the file");
+        let splits = limits.long_lines == LongLines::Split;
+        if (splits && cursor.scanned > limits.line_bytes_max as u64)
+            || !cursor.read.matches(file)?
+        {
+            return Ok(Some(whole));
+        }
+        self.buffer.resize(READ_BYTES, 0);
+        let at = cursor.read.offset + cursor.scanned;
+        let filled = file.read_at(&mut self.buffer, at)?;
+        if filled == 0 && (splits || cursor.scanned <= limits.line_bytes_max as u64) {
+            // Nothing new: the ordinary turn notices the end, or that the last line is due.
+            return Ok(Some(whole));
+        }
+        if filled == 0 {
+            cursor.state = cursor.state.step(Event::ReachedEnd);
+            if partial_is_due(cursor, Instant::now(), &self.settings) {
+                self.drop_line(id, at)?;
+            }
+            return Ok(None);
+        }
+        let bytes = &self.buffer[..filled];
+        let Some(end) = cursor.encoding.find_line_end(bytes) else {
+            cursor.scanned += cursor.encoding.whole_units(filled);
+            self.queue(id);
+            return Ok(None);
+        };
+        if splits || cursor.scanned + end as u64 <= limits.line_bytes_max as u64 {
+            return Ok(Some(whole));
+        }
+        let behind = at + end as u64 + cursor.encoding.unit() as u64;
+        self.drop_line(id, behind)?;
+        self.queue(id);
+        Ok(None)
+    }
+
+    /// Passes over a long line. It can be larger than any buffer, so only the position moves; the next
+    /// span covers it.
+    fn drop_line(&mut self, id: FileId, behind: u64) -> io::Result<()> {
+        let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
+        let file = cursor.file.as_ref().expect("the caller opened the file");
+        cursor.read = Mark::read(file, behind)?;
+        cursor.scanned = 0;
+        self.stats.long_lines_dropped += 1;
+        Ok(())
+    }
+
+    /// The files whose last line has no end yet.
+    #[must_use]
+    pub fn held_partials(&self) -> Vec<FileId> {
+        let held = |it: &Cursor| it.suspect.is_none() && !it.queued && it.read.offset < it.size;
+        self.roster.iter().filter(|(_, it)| held(it)).map(|(id, _)| id).collect()
+    }
+
+    /// Hands on the line that has no end yet, marked partial, without moving the position: if the file
+    /// is read again after a restart, the line comes whole. At most `line_bytes_max` of it.
+    pub fn read_held(
+        &mut self,
+        id: FileId,
+        now: Instant,
+        mut on_line: impl FnMut(&Source, &Line<'_>) -> Flow,
+    ) {
+        if !self.ensure_open(id, now) {
+            return;
+        }
+        let line_bytes_max = self.settings.line_bytes_max;
+        let Some(cursor) = self.roster.get_mut(id) else { return };
+        let Some(file) = cursor.file.as_ref() else { return };
+        let mut bytes = vec![
+            0;
+            usize::try_from(cursor.size - cursor.read.offset)
+                .unwrap_or(usize::MAX)
+                .min(line_bytes_max)
+        ];
+        if let Ok(filled) = identity::read_up_to(file, &mut bytes, cursor.read.offset)
+            && filled > 0
+        {
+            let source = Arc::clone(&cursor.source);
+            let mut on_partial = |line: &Line<'_>| on_line(&source, line);
+            framer::frame_partial(
+                &bytes[..filled],
+                cursor.read.offset,
+                cursor.encoding,
+                &mut on_partial,
+            );
+        }
+    }
+
+    /// The file no longer holds what was read: a new generation begins at its start, and the copy made
+    /// before, if there is one, takes over what was not read.
+    pub(super) fn on_truncated(&mut self, id: FileId, now: Instant) {
+        let Some(cursor) = self.roster.get_mut(id) else { return };
+        self.stats.truncations += 1;
+        let (prefix, read, acked) = (cursor.prefix, cursor.read, cursor.acked);
+        let (generation, size) = (cursor.generation, cursor.size);
+        let source = Arc::clone(&cursor.source);
+        let file = cursor.file.as_ref();
+        let new_prefix = file.and_then(|file| Prefix::read(file).ok()).unwrap_or_default();
+        cursor.on_truncated(new_prefix);
+        cursor.source = Arc::new(Source::new(
+            source.path.clone(),
+            source.group,
+            &cursor.inode,
+            cursor.generation,
+        ));
+        let path = cursor.path.clone();
+        if let Some(look) = cursor.file.as_ref().and_then(|file| identity::look(file).ok()) {
+            cursor.on_size(look.size, now, std::time::SystemTime::now());
+        }
+        cursor.grew = now;
+        self.changed = true;
+        self.last_growth = now;
+        self.queue(id);
+        debug!(file = %path.display(), read = read.offset, size, "A file was truncated");
+        if self.continue_in_copy(id, &path, prefix, read, acked, generation, &source, now) {
+            self.stats.copies_continued += 1;
+            return;
+        }
+        if read.offset < size || read.offset > 0 {
+            self.stats.unknown_losses += 1;
+        }
+        if read.offset < size {
+            self.stats.lost_bytes += size - read.offset;
+            let file = path.display();
+            warn!(%file, bytes = size - read.offset, "A file was truncated before it was read to its end");
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are the state of the truncated generation")]
+    fn continue_in_copy(
+        &mut self,
+        original: FileId,
+        path: &std::path::Path,
+        prefix: Prefix,
+        read: Mark,
+        acked: Mark,
+        generation: u32,
+        source: &Arc<Source>,
+        now: Instant,
+    ) -> bool {
+        // Suspects are open already, wherever they lie now.
+        let waiting = self.suspects.iter().copied().find(|id| {
+            self.roster.get(*id).is_some_and(|it| {
+                it.suspect.is_some_and(|suspect| suspect.of == original)
+                    && it.file.as_ref().is_some_and(|file| copies::is_copy(file, prefix, read))
+            })
+        });
+        let copy = match waiting {
+            Some(copy) => Some(copy),
+            None => copies::find_copy(path, prefix, read).and_then(|(copy_path, file)| {
+                let look = identity::look(&file).ok()?;
+                match self.roster.by_inode(&look.inode) {
+                    Some(known) => Some(known),
+                    None => self.insert(file, look, &copy_path, &source.path, source.group, now),
+                }
+            }),
+        };
+        let Some(copy) = copy else { return false };
+        self.suspects.retain(|it| *it != copy);
+        self.mark_rotated(copy);
+        if let Some(cursor) = self.roster.get_mut(copy)
+            && cursor.read == Mark::START
+        {
+            cursor.start_at(read, acked);
+            cursor.inherits = Some((original, generation));
+            self.queue(copy);
+        }
+        true
+    }
+}
+
+impl Encoding {
+    /// `len`, rounded down to whole code units.
+    fn whole_units(self, len: usize) -> u64 {
+        let len = len as u64;
+        if self == Encoding::Bytes { len } else { len & !1 }
+    }
+}
+
+impl Cursor {
+    /// Bytes at the start of a file that are no text: a byte order mark, and after truncation under a
+    /// writer that does not append, NUL bytes.
+    fn skip_preamble(&mut self, bytes: &[u8]) -> usize {
+        let nul = match self.skips_nul {
+            true => bytes.iter().take_while(|byte| **byte == 0).count(),
+            false => 0,
+        };
+        if nul < bytes.len() {
+            self.skips_nul = false;
+        }
+        if self.read.offset > 0 || nul > 0 {
+            return nul;
+        }
+        let (encoding, mark) = Encoding::detect(bytes);
+        self.encoding = encoding;
+        mark
+    }
+}
+
+/// Where the first data lies in a file that begins with a hole.
+fn find_data(file: &File) -> io::Result<Option<u64>> {
+    let mut first = [0xff];
+    if file.read_at(&mut first, 0)? == 0 || first[0] != 0 {
+        return Ok(None);
+    }
+    // An error stands for a hole up to the end, or a file system that does not tell.
+    Ok(rustix::fs::seek(file, SeekFrom::Data(0)).ok().filter(|data| *data > 0))
+}
+
+/// Reads the bytes that `mark` covers and up to `capacity` behind it.
+fn read_window(
+    file: &File,
+    mark: Mark,
+    capacity: usize,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Window> {
+    let before = usize::from(mark.len);
+    buffer.resize(before + capacity, 0);
+    let filled = match file.read_at(buffer, mark.offset - before as u64) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => before,
+        other => other?,
+    };
+    if filled < before || !mark.agrees(&buffer[..before]) {
+        return Ok(Window::Truncated);
+    }
+    Ok(Window::Bytes { before, filled })
+}
+
+/// The last line, which has no end, is as long as it will be.
+pub(super) fn partial_is_due(cursor: &Cursor, now: Instant, settings: &super::Settings) -> bool {
+    let quiet = now.duration_since(cursor.grew);
+    let finished = cursor.state == State::Draining
+        && (cursor.writers.are_gone() || quiet >= settings.last_line_quiet);
+    finished || settings.partial_timeout.is_some_and(|timeout| quiet >= timeout)
+}

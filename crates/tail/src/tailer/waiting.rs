@@ -1,0 +1,151 @@
+//! What needs time to be decided: rotated files, possible copies, last lines, scarce descriptors.
+
+use std::time::{Duration, Instant};
+
+use super::Tailer;
+use super::reading::partial_is_due;
+use crate::copies;
+use crate::cursor::{Cursor, Event, State};
+use crate::identity::{self, Mark};
+use crate::roster::FileId;
+
+/// A possible copy that has not grown for so long is as long as it will be.
+const COPY_QUIET: Duration = Duration::from_secs(1);
+/// Bytes at the start that tell most files from each other at once.
+const BEGINNING_BYTES: u64 = 256;
+
+impl Tailer {
+    pub(super) fn poll_draining(&mut self, now: Instant) {
+        for id in self.draining.clone() {
+            self.look_again(id, now);
+            let Some(cursor) = self.roster.get_mut(id) else { continue };
+            let quiet = match cursor.deleted {
+                true => self.settings.deleted_quiet,
+                false => self.settings.renamed_quiet,
+            };
+            if cursor.is_finished(now, quiet) {
+                cursor.state = cursor.state.step(Event::Finished);
+                let deleted = cursor.deleted;
+                self.close_file(id);
+                if deleted {
+                    self.forget(id);
+                }
+            } else if partial_is_due(cursor, now, &self.settings)
+                && cursor.read.offset < cursor.size
+            {
+                self.queue(id);
+            }
+        }
+        let roster = &self.roster;
+        self.draining.retain(|id| roster.get(*id).is_some_and(|it| it.state == State::Draining));
+    }
+
+    pub(super) fn queue_due_partials(&mut self, now: Instant) {
+        if self.settings.partial_timeout.is_none() {
+            return;
+        }
+        for id in self.held_partials() {
+            let cursor = self.roster.get(id).expect("the id was just listed");
+            if partial_is_due(cursor, now, &self.settings) {
+                self.queue(id);
+            }
+        }
+    }
+
+    /// Decides which files that may be copies are.
+    pub(super) fn settle_suspects(&mut self, now: Instant) {
+        for id in std::mem::take(&mut self.suspects) {
+            let Some(cursor) = self.roster.get_mut(id) else { continue };
+            let Some(suspect) = &mut cursor.suspect else { continue };
+            if cursor.size != suspect.size {
+                (suspect.size, suspect.grew) = (cursor.size, now);
+            }
+            let suspect = *suspect;
+            let cursor = self.roster.get(id).expect("it was just there");
+            let original = self.roster.get(suspect.of);
+            let original = original.filter(|it| it.generation == suspect.generation);
+            let rests = now.duration_since(suspect.grew) >= COPY_QUIET;
+            let start = match original {
+                Some(original) => start_of_copy(cursor, original, rests),
+                None => Some(Mark::START),
+            };
+            match start {
+                Some(mark) => {
+                    let cursor = self.roster.get_mut(id).expect("it was just there");
+                    cursor.start_at(mark, mark);
+                    self.queue(id);
+                }
+                None => self.suspects.push(id),
+            }
+        }
+    }
+
+    /// Opens the file unless it is; says whether it is now.
+    pub(super) fn ensure_open(&mut self, id: FileId, now: Instant) -> bool {
+        let Some(cursor) = self.roster.get(id) else { return false };
+        if cursor.file.is_some() {
+            return true;
+        }
+        let (path, inode) = (cursor.path.clone(), cursor.inode);
+        self.make_room();
+        let opened = copies::open(&path).and_then(|file| Ok((identity::look(&file)?, file)));
+        match opened {
+            Ok((look, file)) if look.inode == inode => {
+                *self.own_opens.entry(path).or_default() += 1;
+                self.open_files += 1;
+                let cursor = self.roster.get_mut(id).expect("it was just there");
+                cursor.file = Some(file);
+                cursor.state = cursor.state.step(Event::Opened);
+                true
+            }
+            _ => {
+                self.on_name_lost(id, now);
+                false
+            }
+        }
+    }
+
+    /// Closes files that are read to their end while too many are open, the quietest first.
+    pub(super) fn make_room(&mut self) {
+        if self.open_files < self.settings.open_files_max {
+            return;
+        }
+        let rests = |it: &Cursor| it.state == State::AtEnd && !it.queued && it.file.is_some();
+        let mut resting: Vec<(Instant, FileId)> =
+            self.roster.iter().filter(|(_, it)| rests(it)).map(|(id, it)| (it.grew, id)).collect();
+        resting.sort_unstable();
+        resting.truncate(self.settings.open_files_max.div_ceil(4));
+        for (_, id) in resting {
+            self.close_file(id);
+            let cursor = self.roster.get_mut(id).expect("it was just listed");
+            cursor.state = cursor.state.step(Event::Parked);
+        }
+    }
+}
+
+/// Where to begin a file that may be a copy of `original`; `None` while that cannot be told.
+fn start_of_copy(copy: &Cursor, original: &Cursor, rests: bool) -> Option<Mark> {
+    let (Some(file), Some(original_file)) = (&copy.file, &original.file) else {
+        return Some(Mark::START);
+    };
+    let same_up_to = |offset: u64| {
+        let mark = Mark::read(file, offset).ok()?;
+        (Mark::read(original_file, offset).ok()? == mark).then_some(mark)
+    };
+    let (size, read) = (copy.size, original.read.offset);
+    if size == 0 {
+        return None;
+    }
+    if same_up_to(size.min(BEGINNING_BYTES).min(read)).is_none() {
+        return Some(Mark::START);
+    }
+    if size > read {
+        // It holds more than was read of the original: wait until that is read, or truncated away.
+        return same_up_to(read).is_none().then_some(Mark::START);
+    }
+    match same_up_to(size) {
+        // All of it was read from the original: a backup, or a copy made at rest.
+        Some(mark) => rests.then_some(mark),
+        None => Some(Mark::START),
+    }
+}
