@@ -1,1 +1,22 @@
-//! e2e
+//! The harness of the end-to-end tests: real binaries, real peers, real signals.
+//!
+//! writer (numbered lines) → files → shipper (the real binary) → sink (records what it accepted)
+//! → ledger (what was lost, doubled, disordered or never written). nginx writes the files of some
+//! scenarios. Everything is blocking and runs on plain threads, so that a test reads from top to
+//! bottom. A harness has no caller that could handle its errors: it panics with the cause, and
+//! panicking is how a test fails.
+
+#![expect(clippy::unwrap_used, reason = "a harness fails its test by panicking")]
+#![expect(clippy::panic, reason = "a harness fails its test by panicking")]
+#![expect(clippy::print_stderr, reason = "a failed test shows what its processes said")]
+
+pub mod binary;
+pub mod ledger;
+pub mod metrics;
+pub mod nginx;
+pub mod pace;
+pub mod process;
+pub mod shipper;
+pub mod sink;
+pub mod workplace;
+pub mod writer;

@@ -12,6 +12,7 @@ mod backoff;
 mod cli;
 mod exit;
 mod exposition;
+mod footprint;
 mod healthcheck;
 mod lifecycle;
 mod metrics;

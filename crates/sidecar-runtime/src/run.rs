@@ -22,6 +22,7 @@ use tokio::time;
 use crate::admin::Admin;
 use crate::cli::{self, Parsed, Request, RuntimeSettings};
 use crate::exit::Exit;
+use crate::footprint;
 use crate::healthcheck;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::MetricRegistry;
@@ -164,6 +165,7 @@ async fn work<S: Sidecar>(config: S::Config, context: Context) -> Result<Exit, S
     };
     drop(starting);
     tracing::info!("Started");
+    footprint::release_startup_code();
     let outcome = sidecar.run().await;
     lifecycle.finish();
     Ok(match outcome {

@@ -88,6 +88,14 @@ pub struct Span {
     pub bytes: u64,
 }
 
+impl Span {
+    /// Acknowledging `later` acknowledges this one as well.
+    #[must_use]
+    pub fn is_superseded_by(&self, later: &Span) -> bool {
+        (self.file, self.generation) == (later.file, later.generation)
+    }
+}
+
 /// Who still has the file open for writing, as far as directory events tell.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Writers {
@@ -190,6 +198,8 @@ pub(crate) struct Cursor {
     pub(crate) skips_nul: bool,
     /// It stands in the queue of files to read.
     pub(crate) queued: bool,
+    /// The rescan that last found it under its path.
+    pub(crate) scan: u64,
     /// When growth was last seen.
     pub(crate) grew: Instant,
     pub(crate) writers: Writers,

@@ -124,10 +124,15 @@ impl Globs {
                     Err(_outside) => continue,
                 },
             };
-            if start.is_dir() {
-                walk.enter(start, depth);
-            } else if let Some(ancestor) = start.ancestors().find(|path| path.is_dir()) {
-                (walk.on_directory)(ancestor);
+            // What is made while its ancestor gets its watch is looked for again.
+            for _ in start.ancestors() {
+                if start.is_dir() {
+                    walk.enter(start, depth);
+                    break;
+                }
+                if let Some(ancestor) = start.ancestors().find(|path| path.is_dir()) {
+                    (walk.on_directory)(ancestor);
+                }
             }
         }
     }
@@ -240,6 +245,6 @@ mod tests {
         let globs = globs(&[&format!("{}/no/such/*.log", dir.path().display())], &[]);
         let mut watched = Vec::new();
         globs.walk(None, &mut |path| watched.push(path.to_path_buf()), &mut |_| {});
-        assert_eq!(watched, [dir.path()]);
+        assert!(!watched.is_empty() && watched.iter().all(|path| path == dir.path()));
     }
 }

@@ -72,6 +72,9 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Descriptors that a tailer holds unless told otherwise.
+    pub const OPEN_FILES_MAX: usize = 4_096;
+
     /// Follows `globs` from the beginning with the limits that suit a sidecar.
     #[must_use]
     pub fn new(globs: Globs) -> Settings {
@@ -86,7 +89,7 @@ impl Settings {
             renamed_quiet: Duration::from_secs(30),
             deleted_quiet: Duration::from_secs(60),
             last_line_quiet: Duration::from_secs(5),
-            open_files_max: 4_096,
+            open_files_max: Settings::OPEN_FILES_MAX,
         }
     }
 }
@@ -282,6 +285,18 @@ impl Tailer {
         }
     }
 
+    /// There is something to read.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// A snapshot would differ from the last one.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
     /// The acknowledged positions, if any changed since the last call.
     pub fn snapshot(&mut self) -> Option<Snapshot> {
         if !std::mem::take(&mut self.changed) {
@@ -341,7 +356,8 @@ impl Tailer {
 
     /// The files with bytes that are not acknowledged, and how many.
     pub fn unsent(&self) -> impl Iterator<Item = (&Source, u64)> {
-        let files = self.roster.iter().map(|(_, it)| (it.source.as_ref(), it.lag_bytes()));
+        let files = self.roster.iter().filter(|(_, it)| it.suspect.is_none());
+        let files = files.map(|(_, it)| (it.source.as_ref(), it.lag_bytes()));
         files.filter(|(_, bytes)| *bytes > 0)
     }
 

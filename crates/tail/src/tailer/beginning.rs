@@ -118,6 +118,7 @@ impl Tailer {
             scanned: 0,
             skips_nul: false,
             queued: false,
+            scan: self.stats.rescans,
             grew: now,
             writers: if self.first_scan { Writers::of_existing_file() } else { Writers::default() },
             unsent,

@@ -12,7 +12,7 @@ use tracing::debug;
 use super::{STRAY_AGE_MAX, STRAYS_MAX, Tailer, since_1970};
 use crate::copies;
 use crate::cursor::{Event, State};
-use crate::identity;
+use crate::identity::{self, Look};
 use crate::roster::FileId;
 use crate::watch::{Change, Changes};
 
@@ -207,22 +207,24 @@ impl Tailer {
         }
     }
 
-    /// Looks at the size of a file, held open or not.
+    /// Looks at a file, held open or not.
     pub(super) fn look_again(&mut self, id: FileId, now: Instant) {
-        let Some(cursor) = self.roster.get_mut(id) else { return };
+        let Some(cursor) = self.roster.get(id) else { return };
         let look = match &cursor.file {
             Some(file) => identity::look(file),
             None => identity::look_at(&cursor.path),
         };
-        let Ok(look) = look else { return self.on_name_lost(id, now) };
-        if cursor.file.is_none()
-            && (!cursor.inode.may_be(&look.inode) || cursor.inode.dev != look.inode.dev)
-        {
-            return self.on_name_lost(id, now);
+        match look {
+            Ok(look) if look.inode == cursor.inode => self.note_look(id, look, now),
+            _ => self.on_name_lost(id, now),
         }
+    }
+
+    /// Takes note of what a look at the file gave.
+    fn note_look(&mut self, id: FileId, look: Look, now: Instant) {
+        let Some(cursor) = self.roster.get_mut(id) else { return };
         cursor.deleted = look.links == 0;
-        let changed = std::mem::replace(&mut cursor.modified, look.modified) != look.modified;
-        if changed {
+        if std::mem::replace(&mut cursor.modified, look.modified) != look.modified {
             self.check_content(id, now);
         }
         self.note_size(id, look.size, now);
@@ -255,7 +257,10 @@ impl Tailer {
             self.first_scan = false;
         }
         for id in self.roster.ids() {
-            self.check_name(id, now);
+            let was_visited = self.roster.get(id).is_none_or(|it| it.scan == self.stats.rescans);
+            if !was_visited {
+                self.check_name(id, now);
+            }
         }
         self.roster.forget_stale_paths();
         let oldest = since_1970(SystemTime::now()).saturating_sub(STRAY_AGE_MAX).as_secs();
@@ -328,7 +333,10 @@ impl Tailer {
         } else if let Some(displaced) = self.roster.lead(path, id) {
             self.on_name_lost(displaced, now);
         }
-        self.look_again(id, now);
+        if let Some(cursor) = self.roster.get_mut(id) {
+            cursor.scan = self.stats.rescans;
+            self.note_look(id, look, now);
+        }
     }
 }
 

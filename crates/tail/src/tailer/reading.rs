@@ -19,6 +19,8 @@ use crate::framer::{self, Encoding, Flow, Limits, Line, LongLines};
 use crate::identity::{self, MARK_BYTES_MAX, Mark, Prefix};
 use crate::roster::{FileId, Source};
 
+/// Room for growth since the last look at a file.
+const SLACK_BYTES: u64 = 4 << 10;
 /// A line beginning longer than this is searched for its end before it is read again as a whole.
 const SCAN_FROM: u64 = 64 << 10;
 
@@ -79,8 +81,15 @@ impl Tailer {
         }
         // At the start no bytes lie before the position: the fingerprint stands for them.
         let same = cursor.read.offset > 0 || cursor.prefix.matches(file)?;
+        // No more room than the file is known to fill: few files need the whole buffer.
+        let known = cursor.size.saturating_sub(cursor.read.offset).saturating_add(SLACK_BYTES);
+        let capacity = usize::try_from(known).unwrap_or(capacity).min(capacity);
+        let room = usize::from(cursor.read.len) + capacity;
+        if buffer.len() < room {
+            buffer.resize(room, 0);
+        }
         let window = match same {
-            true => read_window(file, cursor.read, capacity, &mut buffer)?,
+            true => read_window(file, cursor.read, &mut buffer[..room])?,
             false => Window::Truncated,
         };
         let Window::Bytes { before, filled } = window else {
@@ -105,7 +114,7 @@ impl Tailer {
         }
         let rest = &text[framed.taken..];
         let stands = framed.taken + skipped == 0 && rest.len() as u64 <= cursor.scanned;
-        let at_end = filled < buffer.len() && !framed.stopped && (bytes.is_empty() || stands);
+        let at_end = filled < room && !framed.stopped && (bytes.is_empty() || stands);
         if at_end {
             let size = start.offset + bytes.len() as u64;
             self.stats.lost_bytes += cursor.size.saturating_sub(size);
@@ -132,7 +141,7 @@ impl Tailer {
             cursor.scanned = cursor.scanned.max(cursor.encoding.whole_units(held));
         }
         if let Some(file) = &cursor.file
-            && let Some(grown) = cursor.prefix.grown(file)?
+            && let Ok(Some(grown)) = cursor.prefix.grown(file)
         {
             cursor.prefix = grown;
         }
@@ -380,20 +389,14 @@ fn find_data(file: &File) -> io::Result<Option<u64>> {
     Ok(rustix::fs::seek(file, SeekFrom::Data(0)).ok().filter(|data| *data > 0))
 }
 
-/// Reads the bytes that `mark` covers and up to `capacity` behind it.
-fn read_window(
-    file: &File,
-    mark: Mark,
-    capacity: usize,
-    buffer: &mut Vec<u8>,
-) -> io::Result<Window> {
+/// Reads the bytes that `mark` covers and as many behind it as `window` has room for besides.
+fn read_window(file: &File, mark: Mark, window: &mut [u8]) -> io::Result<Window> {
     let before = usize::from(mark.len);
-    buffer.resize(before + capacity, 0);
-    let filled = match file.read_at(buffer, mark.offset - before as u64) {
+    let filled = match file.read_at(window, mark.offset - before as u64) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => before,
         other => other?,
     };
-    if filled < before || !mark.agrees(&buffer[..before]) {
+    if filled < before || !mark.agrees(&window[..before]) {
         return Ok(Window::Truncated);
     }
     Ok(Window::Bytes { before, filled })

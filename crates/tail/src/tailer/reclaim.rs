@@ -40,6 +40,15 @@ pub struct Reclaimed {
     pub refused: u64,
 }
 
+impl std::ops::AddAssign for Reclaimed {
+    fn add_assign(&mut self, other: Reclaimed) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.unacknowledged_bytes += other.unacknowledged_bytes;
+        self.refused += other.refused;
+    }
+}
+
 impl Tailer {
     /// Applies `after_ship` to every rotated file that is delivered.
     pub fn reclaim(&mut self, after_ship: AfterShip, now: Instant) -> Reclaimed {

@@ -134,7 +134,7 @@ fn start_of_copy(copy: &Cursor, original: &Cursor, rests: bool) -> Option<Mark> 
     };
     let (size, read) = (copy.size, original.read.offset);
     if size == 0 {
-        return None;
+        return rests.then_some(Mark::START);
     }
     if same_up_to(size.min(BEGINNING_BYTES).min(read)).is_none() {
         return Some(Mark::START);

@@ -1,0 +1,38 @@
+# `make demo` and `make test` set up what they need on a fresh Debian with a Rust toolchain.
+# Tests mount file systems and make network namespaces: they need root.
+
+CARGO ?= cargo
+HISTORIES ?= 10000
+
+.PHONY: help demo test bench-logs histories fmt setup binaries
+
+help: ## Shows this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## Ships the logs of a real nginx through rotation, kill -9 and SIGTERM: none lost
+	$(CARGO) build --quiet --release --locked --bin log-shipper --bin demo
+	$(CARGO) run --quiet --release --locked --bin demo
+
+test: setup ## Formatting, lints, documentation, all tests: what .ci/run runs
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+	$(MAKE) binaries
+	scripts/test.sh
+
+binaries: ## The binaries that the tests run: debug ones, and release where size and memory count
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) build --release --locked --bin log-shipper
+
+bench-logs: setup ## Measures log-shipper beside cat, tail and rsyslog; ARGS=--quick for a first look
+	$(CARGO) build --quiet --release --locked --bin log-shipper --bin bench-logs
+	$(CARGO) run --quiet --release --locked --bin bench-logs -- $(ARGS)
+
+histories: setup ## The model test of the tailer with 10,000 random histories
+	OUTRIDER_HISTORIES=$(HISTORIES) $(CARGO) test --release --locked -p tail --test histories -- --nocapture
+
+fmt: ## Formats the code
+	$(CARGO) fmt --all
+
+setup: ## Installs what is missing: apt packages and rustfmt, clippy
+	@scripts/setup.sh

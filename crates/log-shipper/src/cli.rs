@@ -1,0 +1,110 @@
+//! The flags as typed. Each has the variable `LOG_SHIPPER_…` and can stand in the settings file; what
+//! the texts mean is decided in `config`.
+
+/// The flags of log-shipper.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Files to follow, as an absolute pattern with *, ** and ?; repeatable
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', default_value = "/logs/**/*.log")]
+    pub(crate) include: Vec<String>,
+
+    /// Files to leave alone; repeatable
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub(crate) exclude: Vec<String>,
+
+    /// Where files that are there at the start, and have no saved position, begin: beginning or end
+    #[arg(long, value_name = "WHERE", default_value = "beginning")]
+    pub(crate) from: String,
+
+    /// Directory that keeps the positions over restarts; without it nothing is kept
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<String>,
+
+    /// Where lines go: stdout, file, http or blackhole
+    #[arg(long, value_name = "SINK", default_value = "stdout")]
+    pub(crate) sink: String,
+
+    /// Address of the sink: http(s)://HOST[:PORT]/PATH or file:///PATH
+    #[arg(long, value_name = "URL")]
+    pub(crate) sink_url: Option<String>,
+
+    /// Limit for one request to be answered
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub(crate) sink_timeout: String,
+
+    /// CA certificates (PEM) that the http sink trusts, instead of the public ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sink_ca_file: Option<String>,
+
+    /// Client certificate (PEM) for the http sink
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sink_client_cert: Option<String>,
+
+    /// Key (PEM) of the client certificate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sink_client_key: Option<String>,
+
+    /// File with USER:PASSWORD for the http sink; read at each request
+    #[arg(long, value_name = "FILE")]
+    pub(crate) basic_auth_file: Option<String>,
+
+    /// File with a bearer token for the http sink; read at each request
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bearer_token_file: Option<String>,
+
+    /// Size at which the file sink begins a new file
+    #[arg(long, value_name = "BYTES", default_value = "100MiB")]
+    pub(crate) sink_file_max_bytes: String,
+
+    /// Older files that the file sink keeps
+    #[arg(long, value_name = "COUNT", default_value = "5")]
+    pub(crate) sink_file_keep: String,
+
+    /// Header "NAME: VALUE" for each request of the http sink; repeatable
+    #[arg(long, value_name = "HEADER", value_delimiter = ',')]
+    pub(crate) header: Vec<String>,
+
+    /// Field KEY=VALUE that each JSON record carries; repeatable
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
+    pub(crate) label: Vec<String>,
+
+    /// Form of a record: raw, prefixed or json; json for the http sink, else raw by default
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+
+    /// Let each JSON record carry an id of file and offset, by which a receiver knows duplicates
+    #[arg(long)]
+    pub(crate) record_id: bool,
+
+    /// Compression of the http sink: none, gzip or zstd
+    #[arg(long, value_name = "CODEC", default_value = "none")]
+    pub(crate) compression: String,
+
+    /// Longest line
+    #[arg(long, value_name = "BYTES", default_value = "1MiB")]
+    pub(crate) max_line_bytes: String,
+
+    /// What becomes of longer lines: split or drop
+    #[arg(long, value_name = "HOW", default_value = "split")]
+    pub(crate) long_lines: String,
+
+    /// Ship a line without an end once its file has not grown for so long; off by default
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) partial_timeout: Option<String>,
+
+    /// How long files must be quiet before a drain ends
+    #[arg(long, value_name = "DURATION", default_value = "1s")]
+    pub(crate) linger: String,
+
+    /// What happens when the sink takes nothing and the buffer is full: block or drop-oldest
+    #[arg(long, value_name = "HOW", default_value = "block")]
+    pub(crate) on_full: String,
+
+    /// What becomes of rotated files that are shipped: keep, delete or truncate
+    #[arg(long, value_name = "WHAT", default_value = "keep")]
+    pub(crate) after_ship: String,
+
+    /// Bytes of all followed files above which the oldest shipped ones are deleted
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_dir_bytes: Option<String>,
+}

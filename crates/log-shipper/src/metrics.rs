@@ -1,0 +1,251 @@
+//! What is counted.
+//!
+//! Counters are touched on the way of the lines; what waits (lag, open files) is published by the pump
+//! when it changes, and the age of the oldest unsent byte is computed when somebody asks, so that it
+//! grows while everything stands still. Labels are bounded: the patterns of `--include`, and reasons.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use sidecar_runtime::MetricRegistry;
+use tail::{Backlog, Stats};
+
+use crate::sink::Refusal;
+
+type Label = [(&'static str, String); 1];
+type Group = Family<Label, Counter>;
+
+/// Why a line was not shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DropReason {
+    /// Longer than `--max-line-bytes`, with `--long-lines drop`.
+    TooLong,
+    /// The sink refused it alone as too large.
+    TooLargeForSink,
+    /// `--on-full drop-oldest`.
+    OnFull,
+}
+
+impl DropReason {
+    const ALL: [DropReason; 3] =
+        [DropReason::TooLong, DropReason::TooLargeForSink, DropReason::OnFull];
+
+    fn label(self) -> &'static str {
+        match self {
+            DropReason::TooLong => "too_long",
+            DropReason::TooLargeForSink => "too_large_for_sink",
+            DropReason::OnFull => "on_full",
+        }
+    }
+}
+
+/// The counters of one pattern.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupMetrics {
+    pub(crate) lines_read: Counter,
+    pub(crate) bytes_read: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    lines_read: Group,
+    bytes_read: Group,
+    lines_dropped: Group,
+    pub(crate) lines_acked: Counter,
+    pub(crate) bytes_acked: Counter,
+    pub(crate) lines_replaced: Counter,
+    pub(crate) requests_accepted: Counter,
+    requests_refused: Group,
+    pub(crate) sent_bytes: Counter,
+    pub(crate) sink_failing: Gauge,
+    pub(crate) batch_bytes: Gauge,
+    pub(crate) reclaimed_files: Counter,
+    pub(crate) reclaimed_bytes: Counter,
+    pub(crate) reclaimed_unacknowledged_bytes: Counter,
+    pub(crate) reclaim_refused: Counter,
+    pub(crate) checkpoints: Counter,
+    pub(crate) checkpoint_errors: Counter,
+    files_known: Gauge,
+    files_open: Gauge,
+    directories_polled: Gauge,
+    dir_bytes: Gauge,
+    lag_bytes: Gauge,
+    tail: TailCounters,
+    ages: Arc<Ages>,
+}
+
+#[derive(Debug, Default)]
+struct TailCounters {
+    rotations: Counter,
+    truncations: Counter,
+    unknown_losses: Counter,
+    lost_bytes: Counter,
+    copies_continued: Counter,
+    long_line_pieces: Counter,
+    compressed_ignored: Counter,
+    event_overflows: Counter,
+    rescans: Counter,
+    read_errors: Counter,
+}
+
+/// Points in time, in milliseconds since 1970; 0 for none.
+#[derive(Debug, Default)]
+struct Ages {
+    unsent_since: AtomicU64,
+    checkpoint: AtomicU64,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &MetricRegistry) -> Arc<Metrics> {
+        let metrics = Metrics::default();
+        let counters: [(&str, &str, &Counter); 21] = [
+            ("lines_acked", "Lines that the sink has acknowledged", &metrics.lines_acked),
+            ("bytes_acked", "Bytes of files that the sink has acknowledged", &metrics.bytes_acked),
+            ("lines_replaced", "Lines with bytes that are not UTF-8, replaced", &metrics.lines_replaced),
+            ("requests_accepted", "Attempts that the sink accepted", &metrics.requests_accepted),
+            ("sent_bytes", "Bytes of records that the sink accepted, before compression", &metrics.sent_bytes),
+            ("reclaimed_files", "Rotated files deleted or emptied", &metrics.reclaimed_files),
+            ("reclaimed_bytes", "Their bytes", &metrics.reclaimed_bytes),
+            ("reclaimed_unacknowledged_bytes", "Bytes deleted before they were shipped", &metrics.reclaimed_unacknowledged_bytes),
+            ("reclaim_refused", "Rotated files that could not be deleted or emptied", &metrics.reclaim_refused),
+            ("checkpoints", "Checkpoints written", &metrics.checkpoints),
+            ("checkpoint_errors", "Checkpoints that could not be written", &metrics.checkpoint_errors),
+            ("rotations", "Files that lost their name", &metrics.tail.rotations),
+            ("truncations", "Files that were truncated", &metrics.tail.truncations),
+            ("unknown_loss", "Truncations after which nobody knows what was lost", &metrics.tail.unknown_losses),
+            ("lost_bytes", "Bytes that were seen and could not be read any more", &metrics.tail.lost_bytes),
+            ("copies_continued", "Copies of truncated files that were read on", &metrics.tail.copies_continued),
+            ("long_line_pieces", "Pieces that long lines were split into, the last not counted", &metrics.tail.long_line_pieces),
+            ("files_ignored", "Compressed files left alone", &metrics.tail.compressed_ignored),
+            ("event_overflows", "Times that directory events were lost and everything was looked at", &metrics.tail.event_overflows),
+            ("rescans", "Looks at everything", &metrics.tail.rescans),
+            ("read_errors", "Errors of opening or reading a file", &metrics.tail.read_errors),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(&full(name), help, counter.clone());
+        }
+        let groups: [(&str, &str, &Group); 4] = [
+            ("lines_read", "Lines read, by pattern", &metrics.lines_read),
+            ("bytes_read", "Bytes read, by pattern", &metrics.bytes_read),
+            ("lines_dropped", "Lines that are not shipped, by reason", &metrics.lines_dropped),
+            ("retries", "Attempts that are made again, by reason", &metrics.requests_refused),
+        ];
+        for (name, help, group) in groups {
+            registry.register(&full(name), help, group.clone());
+        }
+        let gauges: [(&str, &str, &Gauge); 7] = [
+            ("sink_failing", "1 while the sink takes nothing", &metrics.sink_failing),
+            ("batch_bytes", "Bytes of records that wait for the sink", &metrics.batch_bytes),
+            ("files_known", "Files known, rotated ones included", &metrics.files_known),
+            ("files_open", "Files held open", &metrics.files_open),
+            ("directories_polled", "Directories without events", &metrics.directories_polled),
+            ("dir_bytes", "Bytes of all files known", &metrics.dir_bytes),
+            ("lag_bytes", "Bytes of files that the sink has not acknowledged", &metrics.lag_bytes),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(&full(name), help, gauge.clone());
+        }
+        for reason in DropReason::ALL {
+            metrics.dropped(reason, 0);
+        }
+        for why in Refusal::ALL {
+            drop(metrics.requests_refused.get_or_create_owned(&[("reason", why.label().to_owned())]));
+        }
+        registry.register_collector(AgeCollector(Arc::clone(&metrics.ages)));
+        Arc::new(metrics)
+    }
+
+    pub(crate) fn group(&self, pattern: &str) -> GroupMetrics {
+        let label = [("include", pattern.to_owned())];
+        GroupMetrics {
+            lines_read: self.lines_read.get_or_create_owned(&label),
+            bytes_read: self.bytes_read.get_or_create_owned(&label),
+        }
+    }
+
+    pub(crate) fn dropped(&self, reason: DropReason, lines: u64) {
+        let label = [("reason", reason.label().to_owned())];
+        self.lines_dropped.get_or_create(&label).inc_by(lines);
+    }
+
+    pub(crate) fn refused(&self, why: Refusal) {
+        self.requests_refused.get_or_create(&[("reason", why.label().to_owned())]).inc();
+    }
+
+    pub(crate) fn publish(&self, backlog: &Backlog, dir_bytes: u64) {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.lag_bytes.set(gauge(backlog.bytes));
+        self.files_known.set(gauge(backlog.files_known as u64));
+        self.files_open.set(gauge(backlog.files_open as u64));
+        self.directories_polled.set(gauge(backlog.directories_polled as u64));
+        self.dir_bytes.set(gauge(dir_bytes));
+        let since = backlog.since.map_or(0, millis);
+        self.ages.unsent_since.store(since, Ordering::Relaxed);
+    }
+
+    pub(crate) fn checkpoint_saved(&self) {
+        self.checkpoints.inc();
+        self.ages.checkpoint.store(millis(SystemTime::now()), Ordering::Relaxed);
+    }
+
+    /// Adds what the tailer counted since `before`.
+    pub(crate) fn add(&self, before: &Stats, now: &Stats) {
+        let counters = &self.tail;
+        for (counter, before, now) in [
+            (&counters.rotations, before.rotations, now.rotations),
+            (&counters.truncations, before.truncations, now.truncations),
+            (&counters.unknown_losses, before.unknown_losses, now.unknown_losses),
+            (&counters.lost_bytes, before.lost_bytes, now.lost_bytes),
+            (&counters.copies_continued, before.copies_continued, now.copies_continued),
+            (&counters.long_line_pieces, before.long_line_pieces, now.long_line_pieces),
+            (&counters.compressed_ignored, before.compressed_ignored, now.compressed_ignored),
+            (&counters.event_overflows, before.event_overflows, now.event_overflows),
+            (&counters.rescans, before.rescans, now.rescans),
+            (&counters.read_errors, before.read_errors, now.read_errors),
+        ] {
+            counter.inc_by(now - before);
+        }
+        self.dropped(DropReason::TooLong, now.long_lines_dropped - before.long_lines_dropped);
+    }
+}
+
+fn full(name: &str) -> String {
+    format!("log_shipper_{name}")
+}
+
+fn millis(when: SystemTime) -> u64 {
+    let since = when.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Ages, computed when somebody asks.
+#[derive(Debug)]
+struct AgeCollector(Arc<Ages>);
+
+impl Collector for AgeCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let now = millis(SystemTime::now());
+        let age = |since: &AtomicU64| match since.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some(Duration::from_millis(now.saturating_sub(since)).as_secs_f64()),
+        };
+        let lag = age(&self.0.unsent_since).unwrap_or(0.0);
+        let ages = [
+            ("log_shipper_lag_seconds", "Age of the oldest unacknowledged byte", Some(lag)),
+            ("log_shipper_checkpoint_age_seconds", "Time since positions were saved", age(&self.0.checkpoint)),
+        ];
+        for (name, help, age) in ages {
+            if let Some(age) = age {
+                let gauge = ConstGauge::new(age);
+                gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,355 @@
+//! The loop that moves lines from the files to the sink.
+//!
+//! In: wake-ups by the tailer, reports by the delivery, the time, the drain. Out: batches, in order,
+//! one at the sink and one filling; acknowledgements to the tailer; snapshots to the keeper. All that
+//! is decided here is when: a batch leaves when the sink is free and the batch is full or there is
+//! nothing more to read, so it is small and at once when the files are quiet, and large when they are
+//! not. When both batches are full, reading stops and the files wait; what happens in the directories
+//! is taken in all the same.
+//!
+//! The drain has two parts. *Linger*: follow until the files are quiet, which they are at once if every
+//! writer was seen to close them. *Flush*: everything that is there, last lines without an end
+//! included; then the positions, last. A reserve before the deadline is kept for the flush.
+
+mod drain;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use sidecar_runtime::{Lifecycle, Outcome, Reloads};
+use tail::{AfterShip, FileId, Flow, Source, Span, Stats, Tailer};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use crate::batch::{BATCH_BYTES, Batch};
+use crate::config::OnFull;
+use crate::delivery::Report;
+use crate::keeper::Keeper;
+use crate::metrics::{DropReason, GroupMetrics, Metrics};
+use crate::record::Recorder;
+
+/// Between two looks at files that grow: a look takes in all that came in between.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(3);
+/// Between two updates of the gauges.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two looks at what can be deleted.
+const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
+/// For how long the sink may hold a batch before `drop-oldest` drops.
+const FULL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the pump works by.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    pub(crate) linger: Duration,
+    pub(crate) on_full: OnFull,
+    pub(crate) after_ship: AfterShip,
+    pub(crate) dir_bytes_max: Option<u64>,
+}
+
+pub(crate) struct Pump {
+    pub(crate) policy: Policy,
+    pub(crate) tailer: Tailer,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) recorder: Recorder,
+    pub(crate) batches: mpsc::Sender<Batch>,
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) keeper: Option<Keeper>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) reloads: Reloads,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) groups: Vec<GroupMetrics>,
+    pub(crate) state: State,
+}
+
+/// What changes while the pump runs.
+#[derive(Debug)]
+pub(crate) struct State {
+    filling: Batch,
+    /// The empty buffer of the batch that was delivered last.
+    spare: Batch,
+    /// Since when the sink has a batch.
+    in_flight: Option<Instant>,
+    /// What was dropped behind the batch in flight: positions move over it once that is settled.
+    dropped_behind: Vec<Span>,
+    gone: Option<String>,
+    /// Directory events wait to be taken in, not before `next_look`.
+    is_woken: bool,
+    next_look: Instant,
+    /// The gauges are behind.
+    unpublished: bool,
+    publish_at: Instant,
+    published: Stats,
+    reclaim_at: Instant,
+    above_dir_bytes: bool,
+}
+
+impl State {
+    pub(crate) fn new() -> State {
+        let now = Instant::now();
+        State {
+            filling: Batch::default(),
+            spare: Batch::default(),
+            in_flight: None,
+            dropped_behind: Vec::new(),
+            gone: None,
+            is_woken: false,
+            next_look: now,
+            unpublished: true,
+            publish_at: now,
+            published: Stats::default(),
+            reclaim_at: now,
+            above_dir_bytes: false,
+        }
+    }
+}
+
+/// What the pump waits for.
+#[derive(Debug)]
+enum Event {
+    Reported(Report),
+    /// The delivery has ended.
+    Closed,
+    Saved(bool),
+    /// Directory events came, or something is due.
+    Look,
+    Reload,
+    Drain,
+}
+
+impl Pump {
+    pub(crate) async fn run(mut self) -> Outcome {
+        self.look();
+        while self.state.gone.is_none() {
+            self.pass().await;
+            match self.next_event().await {
+                Event::Drain => break,
+                event => self.on_event(event),
+            }
+        }
+        self.drain().await
+    }
+
+    async fn next_event(&mut self) -> Event {
+        loop {
+            let deadline = self.next_deadline();
+            let next_look = self.state.next_look;
+            let keeper = &mut self.keeper;
+            let saved = async {
+                match keeper {
+                    Some(keeper) => keeper.saved().await,
+                    None => std::future::pending().await,
+                }
+            };
+            return tokio::select! {
+                biased;
+                () = self.lifecycle.draining() => Event::Drain,
+                report = self.reports.recv() => report.map_or(Event::Closed, Event::Reported),
+                saved = saved => Event::Saved(saved),
+                () = self.reloads.next() => Event::Reload,
+                () = self.wake.notified(), if !self.state.is_woken => {
+                    self.state.is_woken = true;
+                    continue;
+                }
+                () = sleep_until(next_look), if self.state.is_woken => Event::Look,
+                () = sleep_until(deadline) => Event::Look,
+            };
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Reported(report) => self.on_report(report),
+            Event::Closed => {
+                self.state.gone.get_or_insert("the delivery has ended".to_owned());
+            }
+            Event::Saved(true) | Event::Drain => {}
+            Event::Look => self.look(),
+            Event::Saved(false) => self.tailer.snapshot_failed(),
+            Event::Reload => {
+                info!("Looking at all files again");
+                self.tailer.rescan_now(now());
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let mut deadline = Instant::from_std(self.tailer.next_deadline());
+        if self.tailer.is_changed() {
+            let save = self.keeper.as_ref().and_then(Keeper::due);
+            deadline = save.map_or(deadline, |at| at.min(deadline));
+        }
+        if self.state.unpublished {
+            deadline = deadline.min(self.state.publish_at);
+        }
+        deadline
+    }
+
+    /// Takes in what happened in the directories.
+    fn look(&mut self) {
+        if std::mem::take(&mut self.state.is_woken) {
+            // What grew may have to wait unread: the lag shows it.
+            self.state.unpublished = true;
+        }
+        self.tailer.discover(now());
+        self.state.next_look = Instant::now() + FOLLOW_INTERVAL;
+    }
+
+    /// Reads while the sink has room, and does what is due.
+    async fn pass(&mut self) {
+        loop {
+            self.hand_over();
+            if self.state.filling.is_full() && !self.make_room() {
+                break;
+            }
+            let Some((id, source)) = self.tailer.next_ready() else { break };
+            self.read(id, &source);
+            self.let_others_run().await;
+        }
+        self.hand_over();
+        self.save_if_due();
+        self.reclaim_if_due();
+        self.publish_if_due();
+    }
+
+    /// Between two turns of reading: probes are answered, the sink goes on, new files are opened.
+    async fn let_others_run(&mut self) {
+        tokio::task::yield_now().await;
+        while let Ok(report) = self.reports.try_recv() {
+            self.on_report(report);
+        }
+        self.tailer.discover(now());
+        self.save_if_due();
+        self.publish_if_due();
+    }
+
+    fn read(&mut self, id: FileId, source: &Source) {
+        self.recorder.begin(source, SystemTime::now());
+        let (batch, recorder) = (&mut self.state.filling, &self.recorder);
+        let mut replaced = 0;
+        let span = self.tailer.read(id, now(), |line| {
+            replaced += u64::from(recorder.write(line, &mut batch.records));
+            batch.lines += 1;
+            if batch.records.len() >= BATCH_BYTES { Flow::Stop } else { Flow::Continue }
+        });
+        self.metrics.lines_replaced.inc_by(replaced);
+        self.state.unpublished = true;
+        if let Some(span) = span {
+            let group = &self.groups[source.group];
+            group.lines_read.inc_by(span.lines);
+            group.bytes_read.inc_by(span.bytes);
+            batch.push(span);
+        }
+    }
+
+    /// Gives the batch to the sink if that is free and there is nothing to wait for.
+    fn hand_over(&mut self) {
+        let state = &mut self.state;
+        let leaves = state.filling.is_full() || !self.tailer.has_ready();
+        if state.in_flight.is_some() || state.filling.is_empty() || !leaves {
+            return;
+        }
+        let batch = std::mem::replace(&mut state.filling, std::mem::take(&mut state.spare));
+        match self.batches.try_send(batch) {
+            Ok(()) => state.in_flight = Some(Instant::now()),
+            // The delivery is gone, and so is the batch: its positions do not move.
+            Err(_closed) => {
+                state.gone.get_or_insert("the delivery has ended".to_owned());
+            }
+        }
+    }
+
+    fn on_report(&mut self, report: Report) {
+        match report {
+            Report::Settled { mut batch, rejected } => {
+                self.state.unpublished = true;
+                self.state.in_flight = None;
+                for span in batch.spans.iter().chain(&self.state.dropped_behind) {
+                    self.tailer.acknowledge(span);
+                }
+                self.metrics.lines_acked.inc_by(batch.lines - rejected);
+                self.metrics.bytes_acked.inc_by(batch.file_bytes);
+                batch.clear();
+                self.state.spare = batch;
+                self.state.dropped_behind.clear();
+            }
+            Report::Gone { why } => {
+                warn!(%why, "The sink is gone");
+                self.state.gone = Some(why);
+            }
+        }
+    }
+
+    /// Both batches are full. With `drop-oldest`, and a sink that is stuck, the one that waits is given
+    /// up; the one at the sink may have been taken, so it stays.
+    fn make_room(&mut self) -> bool {
+        let state = &mut self.state;
+        let stuck = state.in_flight.is_some_and(|since| since.elapsed() >= FULL_PATIENCE);
+        if self.policy.on_full == OnFull::Block || !stuck {
+            return false;
+        }
+        self.metrics.dropped(DropReason::OnFull, state.filling.lines);
+        for span in &state.filling.spans {
+            // Of each file the last span stands for all.
+            state.dropped_behind.retain(|earlier| !earlier.is_superseded_by(span));
+            state.dropped_behind.push(*span);
+        }
+        state.filling.clear();
+        true
+    }
+
+    fn save_if_due(&mut self) {
+        let Some(keeper) = &mut self.keeper else { return };
+        if keeper.due().is_some_and(|at| Instant::now() >= at)
+            && let Some(snapshot) = self.tailer.snapshot()
+        {
+            keeper.save(snapshot);
+        }
+    }
+
+    fn publish_if_due(&mut self) {
+        let state = &self.state;
+        let stale = state.unpublished || self.tailer.stats() != state.published;
+        if stale && Instant::now() >= state.publish_at {
+            self.publish();
+            self.state.publish_at = Instant::now() + PUBLISH_INTERVAL;
+        }
+    }
+
+    fn publish(&mut self) {
+        self.state.unpublished = false;
+        let stats = self.tailer.stats();
+        self.metrics.add(&self.state.published, &stats);
+        self.state.published = stats;
+        self.metrics.publish(&self.tailer.backlog(), self.tailer.size_of_files());
+        let waiting = i64::try_from(self.state.filling.records.len()).unwrap_or(i64::MAX);
+        self.metrics.batch_bytes.set(waiting);
+    }
+
+    fn reclaim_if_due(&mut self) {
+        let active = self.policy.after_ship != AfterShip::Keep || self.policy.dir_bytes_max.is_some();
+        if !active || Instant::now() < self.state.reclaim_at {
+            return;
+        }
+        self.state.reclaim_at = Instant::now() + RECLAIM_INTERVAL;
+        let mut reclaimed = self.tailer.reclaim(self.policy.after_ship, now());
+        if let Some(bytes_max) = self.policy.dir_bytes_max {
+            let above = self.tailer.size_of_files() > bytes_max;
+            if above && !self.state.above_dir_bytes {
+                let bytes = self.tailer.size_of_files();
+                warn!(bytes, bytes_max, "The followed files are larger than max-dir-bytes");
+            }
+            self.state.above_dir_bytes = above;
+            let unacknowledged = self.policy.on_full == OnFull::DropOldest;
+            reclaimed += self.tailer.shrink_to(bytes_max, unacknowledged, now());
+        }
+        self.metrics.reclaimed_files.inc_by(reclaimed.files);
+        self.metrics.reclaimed_bytes.inc_by(reclaimed.bytes);
+        self.metrics.reclaimed_unacknowledged_bytes.inc_by(reclaimed.unacknowledged_bytes);
+        self.metrics.reclaim_refused.inc_by(reclaimed.refused);
+    }
+}
+
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -1,0 +1,129 @@
+//! Where records go.
+//!
+//! In: records, each ended by LF. Out: one [`Answer`] an attempt. A sink makes one attempt and says
+//! what came of it; what follows from that (retry, split, give up) is decided in `delivery`, the same
+//! for all. Only a sink knows the format of its wire. A new one is a file here, a variant of [`Sink`]
+//! and one of the configuration.
+
+mod file;
+mod http;
+mod stdout;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sidecar_runtime::StartError;
+
+pub(crate) use self::file::{FileSink, Written};
+pub(crate) use self::http::HttpSink;
+pub(crate) use self::stdout::StdoutSink;
+use crate::config::SinkConfig;
+
+#[derive(Debug)]
+pub(crate) enum Sink {
+    Stdout(StdoutSink),
+    File(FileSink),
+    Http(Box<HttpSink>),
+    Blackhole,
+}
+
+/// What came of an attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Every record was taken.
+    Accepted,
+    /// Not now; the records as they are may be taken later, at the earliest after `after`.
+    Refused { why: Refusal, detail: String, after: Option<Duration> },
+    /// Fewer records at a time may be taken.
+    TooLarge,
+    /// Nothing will ever be taken again.
+    Gone(String),
+}
+
+/// Why an attempt failed: the label `reason` of the metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Refusal {
+    /// The name cannot be resolved.
+    Resolve,
+    Connect,
+    Tls,
+    Timeout,
+    /// The connection was lost before the answer came: the records may have been taken.
+    Interrupted,
+    /// 429, or 503 that says when to come again.
+    Throttled,
+    /// 401, 403 and 407.
+    Unauthorized,
+    /// Any other status below 500.
+    ClientError,
+    ServerError,
+    /// A file or pipe reports an error.
+    Io,
+}
+
+impl Refusal {
+    pub(crate) const ALL: [Refusal; 10] = [
+        Refusal::Resolve,
+        Refusal::Connect,
+        Refusal::Tls,
+        Refusal::Timeout,
+        Refusal::Interrupted,
+        Refusal::Throttled,
+        Refusal::Unauthorized,
+        Refusal::ClientError,
+        Refusal::ServerError,
+        Refusal::Io,
+    ];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Refusal::Resolve => "resolve",
+            Refusal::Connect => "connect",
+            Refusal::Tls => "tls",
+            Refusal::Timeout => "timeout",
+            Refusal::Interrupted => "interrupted",
+            Refusal::Throttled => "throttled",
+            Refusal::Unauthorized => "unauthorized",
+            Refusal::ClientError => "client_error",
+            Refusal::ServerError => "server_error",
+            Refusal::Io => "io",
+        }
+    }
+}
+
+impl Sink {
+    /// Opens what can be opened before there is anything to send.
+    pub(crate) fn open(config: SinkConfig) -> Result<Sink, StartError> {
+        Ok(match config {
+            SinkConfig::Stdout => Sink::Stdout(StdoutSink::open()?),
+            SinkConfig::File(config) => Sink::File(FileSink::open(config)?),
+            SinkConfig::Http(config) => Sink::Http(Box::new(HttpSink::open(*config)?)),
+            SinkConfig::Blackhole => Sink::Blackhole,
+        })
+    }
+
+    pub(crate) async fn send(&mut self, records: Bytes) -> Answer {
+        match self {
+            Sink::Stdout(sink) => sink.send(records).await,
+            Sink::File(sink) => sink.send(records).await,
+            Sink::Http(sink) => sink.send(records).await,
+            Sink::Blackhole => Answer::Accepted,
+        }
+    }
+
+    /// The file whose content must be on disk before a position that depends on it is.
+    pub(crate) fn written(&self) -> Option<Written> {
+        match self {
+            Sink::File(sink) => Some(sink.written()),
+            Sink::Stdout(_) | Sink::Http(_) | Sink::Blackhole => None,
+        }
+    }
+}
+
+/// Runs blocking IO beside the thread that everything else lives on.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

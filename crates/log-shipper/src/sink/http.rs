@@ -1,0 +1,249 @@
+//! NDJSON over HTTP.
+//!
+//! One POST a batch, `application/x-ndjson`, one JSON object a line. A status of 2xx is the
+//! acknowledgement. 413 asks for fewer records at a time. Everything else is tried again, 400, 401 and
+//! 404 too: they mean a receiver that is set up wrongly, and what is not acknowledged is not given up.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use bytes::Bytes;
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::{StatusCode, header};
+use net::{Client, ClientLimits, Response, SendError};
+use sidecar_runtime::StartError;
+
+use super::{Answer, Refusal};
+use crate::compress::{Codec, Compressor};
+use crate::config::HttpConfig;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of an answer's body; more of it closes the connection.
+const RESPONSE_BYTES_MAX: usize = 64 << 10;
+/// Of an answer's body in a log line.
+const DETAIL_BYTES_MAX: usize = 200;
+/// A server can ask for a pause of up to this.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// A file with a secret that is larger is not one.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+
+#[derive(Debug)]
+pub(crate) struct HttpSink {
+    config: HttpConfig,
+    client: Client,
+    compressor: Compressor,
+    /// What was compressed for the last attempt, for the next one of the same records.
+    packed: Option<(Bytes, Bytes)>,
+}
+
+impl HttpSink {
+    pub(super) fn open(config: HttpConfig) -> Result<HttpSink, StartError> {
+        let reject = |setting: &str, path: &Path, error: String| {
+            StartError::new(setting, path.display().to_string(), error)
+        };
+        for (setting, path) in [
+            ("basic-auth-file", &config.basic_auth_file),
+            ("bearer-token-file", &config.bearer_token_file),
+        ] {
+            if let Some(path) = path {
+                secret(path).map_err(|error| reject(setting, path, error))?;
+            }
+        }
+        let client = client(&config)?;
+        let compressor = Compressor::new(config.codec)
+            .map_err(|error| StartError::new("compression", "", error))?;
+        Ok(HttpSink { config, client, compressor, packed: None })
+    }
+
+    pub(super) async fn send(&mut self, records: Bytes) -> Answer {
+        let headers = match self.headers() {
+            Ok(headers) => headers,
+            Err(detail) => return refused(Refusal::Unauthorized, detail),
+        };
+        let body = match self.body(&records) {
+            Ok(body) => body,
+            Err(error) => return refused(Refusal::Io, error.to_string()),
+        };
+        let answer = match self.client.post(&headers, body).await {
+            Ok(response) => judge(&response, SystemTime::now()),
+            Err(error) => self.on_error(&error),
+        };
+        if answer == Answer::Accepted || answer == Answer::TooLarge {
+            self.packed = None;
+        }
+        answer
+    }
+
+    /// The records as they go over the wire; compressed once, however often they are sent.
+    fn body(&mut self, records: &Bytes) -> std::io::Result<Bytes> {
+        if self.config.codec == Codec::None {
+            return Ok(records.clone());
+        }
+        if let Some((of, packed)) = &self.packed
+            && of.as_ptr() == records.as_ptr()
+            && of.len() == records.len()
+        {
+            return Ok(packed.clone());
+        }
+        let packed = self.compressor.compress(records.clone())?;
+        self.packed = Some((records.clone(), packed.clone()));
+        Ok(packed)
+    }
+
+    fn headers(&self) -> Result<HeaderMap, String> {
+        let mut headers = self.config.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        if let Some(encoding) = self.config.codec.encoding() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        let authorization = if let Some(path) = &self.config.basic_auth_file {
+            Some(format!("Basic {}", BASE64_STANDARD.encode(secret(path)?)))
+        } else if let Some(path) = &self.config.bearer_token_file {
+            Some(format!("Bearer {}", secret(path)?))
+        } else {
+            None
+        };
+        if let Some(text) = authorization {
+            let mut value =
+                HeaderValue::from_str(&text).map_err(|_| "the secret is no header value")?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(headers)
+    }
+
+    fn on_error(&mut self, error: &SendError) -> Answer {
+        let why = match error {
+            SendError::Resolve { .. } => Refusal::Resolve,
+            SendError::Connect { .. } => Refusal::Connect,
+            SendError::Tls { .. } => Refusal::Tls,
+            SendError::Timeout { .. } => Refusal::Timeout,
+            SendError::Interrupted { .. } => Refusal::Interrupted,
+        };
+        if why == Refusal::Tls
+            && let Ok(client) = client(&self.config)
+        {
+            // Certificates are replaced while we run.
+            self.client = client;
+        }
+        refused(why, chain(error))
+    }
+}
+
+fn refused(why: Refusal, detail: String) -> Answer {
+    Answer::Refused { why, detail, after: None }
+}
+
+fn client(config: &HttpConfig) -> Result<Client, StartError> {
+    let limits = ClientLimits {
+        connect_timeout: CONNECT_TIMEOUT.min(config.timeout),
+        response_timeout: config.timeout,
+        response_body_bytes_max: RESPONSE_BYTES_MAX,
+    };
+    Client::new(config.endpoint.clone(), &config.tls, limits)
+        .map_err(|error| StartError::new("sink-url", &config.url, chain(&error)))
+}
+
+/// What an answer means for the records.
+fn judge(response: &Response, now: SystemTime) -> Answer {
+    let status = response.status;
+    if status.is_success() {
+        return Answer::Accepted;
+    }
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return Answer::TooLarge;
+    }
+    let after = response.headers.get(header::RETRY_AFTER).and_then(|it| retry_after(it, now));
+    let why = match status.as_u16() {
+        429 => Refusal::Throttled,
+        503 if after.is_some() => Refusal::Throttled,
+        401 | 403 | 407 => Refusal::Unauthorized,
+        500.. => Refusal::ServerError,
+        _ => Refusal::ClientError,
+    };
+    let body = &response.body[..response.body.len().min(DETAIL_BYTES_MAX)];
+    let detail = format!("{status}: {}", String::from_utf8_lossy(body).trim());
+    Answer::Refused { why, detail, after }
+}
+
+/// `Retry-After` in either form, within the limit.
+fn retry_after(value: &HeaderValue, now: SystemTime) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    let pause = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(pause.min(RETRY_AFTER_MAX))
+}
+
+/// The first line of a file, without what surrounds it.
+fn secret(path: &Path) -> Result<String, String> {
+    let read = || {
+        if std::fs::metadata(path)?.len() > SECRET_BYTES_MAX {
+            return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
+        }
+        std::fs::read_to_string(path)
+    };
+    let text = read().map_err(|error| format!("{}: {error}", path.display()))?;
+    match text.trim() {
+        "" => Err(format!("{}: the file is empty", path.display())),
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+/// An error with its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, retry_after: Option<&str>) -> Response {
+        let mut headers = HeaderMap::new();
+        if let Some(text) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap());
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        Response { status, headers, body: Bytes::from_static(b"no\n") }
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let seconds = |it| Some(Duration::from_secs(it));
+        for (status, retry_after, expected) in [
+            (200, None, None),
+            (204, None, None),
+            (301, None, Some((Refusal::ClientError, None))),
+            (400, None, Some((Refusal::ClientError, None))),
+            (401, None, Some((Refusal::Unauthorized, None))),
+            (404, None, Some((Refusal::ClientError, None))),
+            (429, Some("7"), Some((Refusal::Throttled, seconds(7)))),
+            (429, Some("86400"), Some((Refusal::Throttled, seconds(300)))),
+            (429, Some("soon"), Some((Refusal::Throttled, None))),
+            (503, None, Some((Refusal::ServerError, None))),
+            (503, Some("Sun, 06 Nov 1994 08:49:41 GMT"), Some((Refusal::Throttled, seconds(4)))),
+            (503, Some("Sun, 06 Nov 1994 08:00:00 GMT"), Some((Refusal::Throttled, seconds(0)))),
+        ] {
+            let expected = match expected {
+                None => Answer::Accepted,
+                Some((why, after)) => {
+                    let status = StatusCode::from_u16(status).unwrap();
+                    Answer::Refused { why, detail: format!("{status}: no"), after }
+                }
+            };
+            assert_eq!(judge(&response(status, retry_after), now), expected, "{status}");
+        }
+        assert_eq!(judge(&response(413, None), now), Answer::TooLarge);
+    }
+}

@@ -1,0 +1,152 @@
+//! TLS settings as files, and the rustls configuration made from them.
+//!
+//! In go the paths, out comes one shared client configuration, or an error that names the file. A
+//! peer is always verified: there is no switch to turn that off, because the one honest use of it,
+//! a private authority, is what `ca_file` is for. With a `ca_file` only that file is trusted. The
+//! files are read once, at the start, so a bad one is a start failure and not a surprise later.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use thiserror::Error;
+
+/// Trusted besides the built-in roots, so that an authority added to the image counts.
+const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// PEM files for TLS. All of them are optional.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// Trust these authorities only. Without it: the public ones and those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Certificate chain that shows who we are. Needs `client_key`.
+    pub client_cert: Option<PathBuf>,
+    /// Private key of `client_cert`.
+    pub client_key: Option<PathBuf>,
+}
+
+/// Why TLS cannot be set up. All of these are start failures.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    #[error("cannot read {what} from '{}'", file.display())]
+    Pem {
+        what: &'static str,
+        file: PathBuf,
+        #[source]
+        source: pem::Error,
+    },
+    #[error("no certificate in '{}'", file.display())]
+    NoCertificate { file: PathBuf },
+    #[error("a certificate in '{}' is not usable", file.display())]
+    BadCertificate {
+        file: PathBuf,
+        #[source]
+        source: rustls::Error,
+    },
+    #[error("client certificate and client key belong together, but only one of them is set")]
+    HalfIdentity,
+    #[error("client certificate and key are not usable")]
+    Identity(#[source] rustls::Error),
+    #[error("no usable TLS version")]
+    Versions(#[source] rustls::Error),
+    #[error("'{host}' cannot be verified by a certificate")]
+    ServerName { host: String },
+}
+
+pub(crate) fn client_config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Versions)?
+        .with_root_certificates(roots(settings.ca_file.as_deref())?);
+    let config =
+        match (&settings.client_cert, &settings.client_key) {
+            (None, None) => builder.with_no_client_auth(),
+            (Some(cert_file), Some(key_file)) => {
+                let chain = certificates("the client certificate", cert_file)?;
+                let key = PrivateKeyDer::from_pem_file(key_file).map_err(|source| {
+                    TlsError::Pem { what: "the client key", file: key_file.clone(), source }
+                })?;
+                builder.with_client_auth_cert(chain, key).map_err(TlsError::Identity)?
+            }
+            (Some(_), None) | (None, Some(_)) => return Err(TlsError::HalfIdentity),
+        };
+    Ok(Arc::new(config))
+}
+
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(file) = ca_file {
+        for certificate in certificates("the certificate authorities", file)? {
+            roots
+                .add(certificate)
+                .map_err(|source| TlsError::BadCertificate { file: file.to_owned(), source })?;
+        }
+        return Ok(roots);
+    }
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    match certificates("the system's certificate authorities", Path::new(SYSTEM_CA_FILE)) {
+        Ok(system) => {
+            let (added, ignored) = roots.add_parsable_certificates(system);
+            tracing::debug!(
+                added,
+                ignored,
+                file = SYSTEM_CA_FILE,
+                "System authorities are trusted"
+            );
+        }
+        Err(TlsError::Pem { source: pem::Error::Io(error), .. })
+            if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok(roots)
+}
+
+fn certificates(what: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem_error = |source| TlsError::Pem { what, file: file.to_owned(), source };
+    let certificates = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(pem_error)?;
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate { file: file.to_owned() });
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(ca: Option<&str>, cert: Option<&str>, key: Option<&str>) -> TlsSettings {
+        TlsSettings {
+            ca_file: ca.map(PathBuf::from),
+            client_cert: cert.map(PathBuf::from),
+            client_key: key.map(PathBuf::from),
+        }
+    }
+
+    #[test]
+    fn a_bad_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("empty.pem");
+        std::fs::write(&empty, "nothing here").unwrap();
+        let text =
+            |ca: &str| client_config(&settings(Some(ca), None, None)).unwrap_err().to_string();
+        assert!(text("/nowhere/ca.pem").contains("'/nowhere/ca.pem'"));
+        assert!(text(empty.to_str().unwrap()).contains("empty.pem"));
+    }
+
+    #[test]
+    fn half_an_identity_is_refused() {
+        let error = client_config(&settings(None, Some("/c.pem"), None)).unwrap_err();
+        assert!(matches!(error, TlsError::HalfIdentity));
+    }
+
+    #[test]
+    fn the_default_roots_load() {
+        client_config(&settings(None, None, None)).unwrap();
+    }
+}

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Installs what `make demo` and `make test` need beyond a Rust toolchain on Debian 12.
+#
+# Quick and quiet when everything is there: it asks for programs, not for packages, and calls apt
+# only for what is missing. Packages of servers would start them; a policy-rc.d forbids that while
+# apt runs. systemd is not needed. Without root it goes through sudo.
+set -euo pipefail
+
+# Servers are in sbin, which is not on every user's PATH.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+# program:package
+NEEDED='
+  make:make
+  cc:gcc
+  nginx:nginx
+  logrotate:logrotate
+  wrk:wrk
+  rsyslogd:rsyslog
+  ip:iproute2
+  mkfs.ext4:e2fsprogs
+  mount:mount
+  unshare:util-linux
+  setpriv:util-linux
+  prlimit:util-linux
+  kill:procps
+'
+RUST_COMPONENTS='rustfmt clippy'
+POLICY=/usr/sbin/policy-rc.d
+
+missing_packages() {
+  local pair
+  for pair in $NEEDED; do
+    # -P: the shell has a kill of its own, which does not count.
+    type -P "${pair%%:*}" >/dev/null || echo "${pair#*:}"
+  done
+  # Binaries are static: the linker needs libc.a.
+  local libc
+  libc=$(cc -print-file-name=libc.a 2>/dev/null || true)
+  [ -f "$libc" ] || echo libc6-dev
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+install_packages() {
+  if ! type -P apt-get >/dev/null; then
+    echo "setup: no apt-get here; please install: $*" >&2
+    exit 1
+  fi
+  if [ ! -e "$POLICY" ]; then
+    # shellcheck disable=SC2064
+    trap "as_root rm -f $POLICY" EXIT
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
+    as_root chmod 755 "$POLICY"
+  fi
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
+  as_root "${apt[@]}" update >&2
+  as_root "${apt[@]}" install --yes --no-install-recommends "$@" >&2
+}
+
+main() {
+  if ! type -P cargo >/dev/null; then
+    echo "setup: no cargo here; install Rust 1.95 or newer first (https://rustup.rs)" >&2
+    exit 1
+  fi
+  local packages component
+  packages=$(missing_packages | sort -u)
+  if [ -n "$packages" ]; then
+    echo "setup: installing" $packages >&2
+    # shellcheck disable=SC2086
+    install_packages $packages
+  fi
+  for component in $RUST_COMPONENTS; do
+    cargo "${component#rust}" --version >/dev/null 2>&1 && continue
+    echo "setup: adding $component to the Rust toolchain" >&2
+    rustup component add "$component"
+  done
+  packages=$(missing_packages | sort -u)
+  if [ -n "$packages" ]; then
+    echo "setup: still missing after the installation:" $packages >&2
+    exit 1
+  fi
+}
+
+main

@@ -1,0 +1,46 @@
+//! What it costs to have it: memory and wake-ups without work, of the release binary.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use e2e::binary::built;
+use e2e::pace::{SOON, holds_for, wait_until};
+use e2e::workplace::{Workplace, free_address};
+
+use crate::SUBJECTS;
+
+const MEMORY_BYTES_MAX: u64 = 3_000_000;
+const WATCHED: Duration = Duration::from_secs(5);
+/// In that time. A rescan every few seconds is work; a timer every tenth of a second is not.
+const WAKEUPS_MAX: u64 = 10;
+
+#[test]
+fn idle_it_costs_next_to_nothing() {
+    for subject in SUBJECTS {
+        let place = Workplace::new();
+        let words = [release(subject.name).into()];
+        let mut running = subject.spawn(&place, &words, &(subject.idle)(&place), free_address());
+        running.wait_ready();
+        // The answers to the probes above are not idling yet.
+        wait_until("a quiet second", SOON, || {
+            let before = running.guard.context_switches();
+            let running_on = holds_for(Duration::from_secs(1), || running.guard.is_running());
+            running_on && running.guard.context_switches() - before <= WAKEUPS_MAX / 5
+        });
+        let before = running.guard.context_switches();
+        assert!(holds_for(WATCHED, || running.guard.is_running()));
+        let wakeups = running.guard.context_switches() - before;
+        assert!(wakeups <= WAKEUPS_MAX, "{wakeups} wake-ups in {WATCHED:?}");
+        let memory_bytes = running.guard.rss_bytes();
+        assert!(memory_bytes <= MEMORY_BYTES_MAX, "{memory_bytes} bytes resident");
+    }
+}
+
+/// Size and memory are a matter of the release profile, so its binary is looked at in any case.
+fn release(name: &str) -> PathBuf {
+    let own = built(name);
+    let profiles = own.parent().and_then(Path::parent).unwrap();
+    let binary = profiles.join("release").join(name);
+    assert!(binary.is_file(), "no {}: run `make binaries` first", binary.display());
+    binary
+}

@@ -1,0 +1,20 @@
+//! The contract that every long-running binary keeps, checked by one list for all of them.
+//!
+//! In goes the table [`SUBJECTS`]; each test goes through it with real processes, real signals and
+//! real sockets. What differs between binaries — how to give one work, how to get one stuck — is
+//! in a file per binary; a new binary is a new row.
+
+#![expect(clippy::unwrap_used, reason = "clippy.toml reaches test functions, not their helpers")]
+
+mod admin;
+mod ending;
+mod footprint;
+mod log_shipper;
+mod place;
+mod settings;
+mod subject;
+
+use self::subject::Subject;
+
+/// Every long-running binary of the workspace.
+const SUBJECTS: [Subject; 1] = [log_shipper::SUBJECT];

@@ -1,0 +1,20 @@
+//! Black-box scenarios of log-shipper: the real binary, numbered lines, a sink that fails.
+//!
+//! A name that begins with `cNN` stands for a class of loss or duplication known from other log
+//! shippers; the class is described at the test. Sizes such as 17,000 lines are those at which
+//! other shippers were measured. Each test has its own folder, ports and processes.
+
+#![expect(clippy::unwrap_used, reason = "clippy.toml reaches test functions, not their helpers")]
+
+mod bounds;
+mod checkpoint;
+mod discovery;
+mod drain;
+mod framing;
+mod identity;
+mod nginx;
+mod outage;
+mod polling;
+mod rotation;
+mod settings;
+mod sinks;

@@ -1,0 +1,128 @@
+//! Bad values are refused with status 64, named with their setting, all at once.
+
+use e2e::pace::SOON;
+use e2e::shipper::Settings;
+use e2e::sink::Sink;
+use e2e::workplace::{Workplace, free_address};
+use e2e::writer::Numbered;
+
+/// A value that each setting must refuse.
+const BAD_VALUES: [(&str, &str); 23] = [
+    ("--include", "/logs/[a"),
+    ("--exclude", "/logs/***"),
+    ("--from", "middle"),
+    ("--sink", "pigeon"),
+    ("--sink-url", "gopher://nowhere"),
+    ("--sink-url", "http://host:99999/"),
+    ("--sink-timeout", "later"),
+    ("--sink-file-max-bytes", "lots"),
+    ("--sink-file-keep", "-2"),
+    ("--header", "no colon here"),
+    ("--label", "novalue"),
+    ("--format", "xml"),
+    ("--compression", "rar"),
+    ("--max-line-bytes", "many"),
+    ("--max-line-bytes", "0"),
+    ("--long-lines", "fold"),
+    ("--partial-timeout", "soonish"),
+    ("--linger", "1 parsec"),
+    ("--on-full", "explode"),
+    ("--after-ship", "frame"),
+    ("--max-dir-bytes", "-1"),
+    ("--admin-listen", "nowhere"),
+    ("--shutdown-grace", "forever"),
+];
+
+/// `--max-line-bytes` → `LOG_SHIPPER_MAX_LINE_BYTES`
+fn variable_of(flag: &str) -> String {
+    let name = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
+    format!("LOG_SHIPPER_{name}")
+}
+
+/// Settings are named without dashes, as in the settings file.
+fn names(stderr: &str, flag: &str, value: &str) -> bool {
+    stderr.contains(flag.trim_start_matches('-')) && stderr.contains(value)
+}
+
+#[test]
+fn every_bad_flag_is_named() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    for (flag, value) in BAD_VALUES {
+        let (code, stderr) = Settings::new(&place, &sink).flag(flag, value).run_to_end(SOON);
+        assert_eq!(code, 64, "{flag} {value}: {stderr}");
+        assert!(names(&stderr, flag, value), "{flag} {value}: {stderr}");
+    }
+}
+
+#[test]
+fn every_bad_variable_is_named() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    for (flag, value) in BAD_VALUES {
+        let settings = Settings::new(&place, &sink).without(flag).env(&variable_of(flag), value);
+        let (code, stderr) = settings.run_to_end(SOON);
+        assert_eq!(code, 64, "{flag} {value}: {stderr}");
+        assert!(names(&stderr, flag, value), "{flag} {value}: {stderr}");
+    }
+}
+
+#[test]
+fn all_bad_settings_are_reported_at_once() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let settings = Settings::new(&place, &sink).flag("--linger", "x1").flag("--format", "x2");
+    let (code, stderr) = settings.flag("--sink-url", "x3").run_to_end(SOON);
+    assert_eq!(code, 64, "{stderr}");
+    for (flag, value) in [("--linger", "x1"), ("--format", "x2"), ("--sink-url", "x3")] {
+        assert!(names(&stderr, flag, value), "{flag}: {stderr}");
+    }
+}
+
+#[test]
+fn an_unknown_flag_is_refused() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let (code, stderr) = Settings::new(&place, &sink).flag("--no-such-flag", "1").run_to_end(SOON);
+    assert_eq!(code, 64, "{stderr}");
+    assert!(stderr.contains("--no-such-flag"), "{stderr}");
+}
+
+#[test]
+fn an_http_sink_needs_its_address() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let (code, stderr) = Settings::new(&place, &sink).without("--sink-url").run_to_end(SOON);
+    assert_eq!(code, 64, "{stderr}");
+    assert!(stderr.contains("sink-url"), "{stderr}");
+}
+
+#[test]
+fn a_taken_port_is_a_start_failure() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let taken = std::net::TcpListener::bind(free_address()).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, stderr) =
+        Settings::new(&place, &sink).flag("--admin-listen", &address).run_to_end(SOON);
+    assert_eq!(code, 69, "{stderr}");
+    assert!(stderr.contains(&address), "{stderr}");
+}
+
+/// Settings by variables only, with a list in one of them; a flag goes before a variable.
+#[test]
+fn variables_work_like_flags() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let patterns = format!("{},{}", place.log("*.a").display(), place.log("*.b").display());
+    let settings = Settings::bare(&place)
+        .env("LOG_SHIPPER_INCLUDE", &patterns)
+        .env("LOG_SHIPPER_SINK", "blackhole")
+        .flag("--sink", "http")
+        .env("LOG_SHIPPER_SINK_URL", &sink.url())
+        .env("LOG_SHIPPER_LINGER", "200ms")
+        .env("LOG_SHIPPER_LABEL", "x=1,y=2");
+    let shipper = settings.start();
+    let mut one = Numbered::open(place.log("one.a"), "one");
+    let mut two = Numbered::open(place.log("two.b"), "two");
+    one.lines(10);
+    two.lines(10);
+    sink.wait_records(20, SOON);
+    shipper.drain_ok();
+    sink.account(&[&one, &two]).assert_exactly_once();
+    let fields = &sink.records()[0].fields;
+    assert_eq!((&fields["x"], &fields["y"]), (&"1".into(), &"2".into()));
+}
