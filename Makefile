@@ -24,7 +24,7 @@ binaries: ## The binaries that the tests run: debug ones, and release where size
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) build --release --locked --bin log-shipper
 
-bench-logs: setup ## Measures log-shipper beside cat, tail and rsyslog; ARGS=--quick for a first look
+bench-logs: setup ## Measures log-shipper beside cat, tail, rsyslog (20 minutes); ARGS=--quick for a first look
 	$(CARGO) build --quiet --release --locked --bin log-shipper --bin bench-logs
 	$(CARGO) run --quiet --release --locked --bin bench-logs -- $(ARGS)
 

@@ -50,14 +50,17 @@ install_packages() {
     exit 1
   fi
   if [ ! -e "$POLICY" ]; then
-    # shellcheck disable=SC2064
-    trap "as_root rm -f $POLICY" EXIT
+    trap 'as_root rm -f "$POLICY"' EXIT
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null
     as_root chmod 755 "$POLICY"
   fi
-  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
-  as_root "${apt[@]}" update >&2
-  as_root "${apt[@]}" install --yes --no-install-recommends "$@" >&2
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0) output
+  if ! output=$(as_root "${apt[@]}" update 2>&1 &&
+    as_root "${apt[@]}" install --yes --no-install-recommends "$@" 2>&1); then
+    printf '%s\n' "$output" >&2
+    echo "setup: apt-get could not install: $*" >&2
+    exit 1
+  fi
 }
 
 main() {

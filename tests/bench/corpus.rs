@@ -1,8 +1,7 @@
 //! The input: lines as nginx's combined format writes them, the same on every machine.
 //!
 //! A small generator with a fixed seed makes lines of about 180 bytes. The file is kept in the
-//! temporary folder between runs, because making it takes longer than some measurements; its size
-//! and line count are in its name, so that a change of either makes a new one.
+//! temporary folder between runs, because making it takes longer than some measurements.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
@@ -44,9 +43,10 @@ pub(crate) struct Corpus {
 impl Corpus {
     /// Of at least so many bytes, less than a line more. In the page cache afterwards.
     pub(crate) fn cached(bytes: u64) -> Self {
-        let folder = std::env::temp_dir().join("outrider-bench-logs");
+        let folder = std::env::temp_dir().join("outrider-bench");
         fs::create_dir_all(&folder).unwrap();
-        let path = folder.join(format!("nginx-combined-{bytes}.log"));
+        // Short, because it is in every JSON record.
+        let path = folder.join(format!("{}MB.log", bytes / 1_000_000));
         if !path.is_file() {
             progress(&format!("writing {} once", path.display()));
             let unfinished = path.with_extension("unfinished");

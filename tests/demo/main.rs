@@ -14,7 +14,7 @@ mod account;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use e2e::metrics;
 use e2e::nginx::Nginx;
@@ -30,8 +30,9 @@ const LOAD_SECONDS: u32 = 8;
 const CONNECTIONS: u32 = 4;
 /// Each is a line of the error log. Asked for twice.
 const MISSING_PAGES: usize = 200;
-/// Between two events of the story.
-const LINES_BETWEEN: u64 = 30_000;
+/// What lies between two events of the story, at least.
+const LINES_BETWEEN: u64 = 5_000;
+const TIME_BETWEEN: Duration = Duration::from_secs(2);
 const BYTES_WITHOUT_SHIPPER: u64 = 1_000_000;
 
 fn main() -> ExitCode {
@@ -49,14 +50,14 @@ fn main() -> ExitCode {
     let mut load = nginx.wrk(LOAD_SECONDS, CONNECTIONS);
     tell(format!("wrk asks for pages over {CONNECTIONS} connections, for {LOAD_SECONDS} s"));
     request_missing_pages(&nginx);
-    sink.wait_lines(LINES_BETWEEN, SOON);
+    let_time_pass(&sink);
 
     for log in [&access_log, &error_log] {
         fs::rename(log, rotated(log, 1)).unwrap();
     }
     nginx.reopen();
     tell("both logs renamed, nginx told to open new ones, as logrotate does".to_owned());
-    sink.wait_lines(sink.counts().lines + LINES_BETWEEN, SOON);
+    let_time_pass(&sink);
 
     let mut cost = Cost::default();
     cost.add(&mut shipper);
@@ -86,6 +87,13 @@ fn main() -> ExitCode {
     }
     println!("Not as promised. log-shipper said:\n{log}");
     ExitCode::FAILURE
+}
+
+fn let_time_pass(sink: &Sink) {
+    let (start, lines) = (Instant::now(), sink.counts().lines);
+    wait_until("lines", SOON, || {
+        start.elapsed() >= TIME_BETWEEN && sink.counts().lines >= lines + LINES_BETWEEN
+    });
 }
 
 fn request_missing_pages(nginx: &Nginx) {

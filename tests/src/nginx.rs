@@ -102,7 +102,8 @@ pid nginx.pid;
 error_log {logs}/error.log notice;
 events {{ worker_connections 256; }}
 http {{
-    log_format numbered '$connection-$connection_requests $remote_addr [$time_local] "$request" $status $body_bytes_sent "$http_user_agent"';
+    log_format numbered '$connection-$connection_requests $remote_addr [$time_local] '
+        '"$request" $status $body_bytes_sent "$http_user_agent"';
     access_log {logs}/access.log numbered;
     client_body_temp_path body;
     proxy_temp_path proxy;

@@ -22,7 +22,8 @@ const LINE_BYTES_MIN: u64 = 64;
 /// The largest: a batch holds at least one line.
 const LINE_BYTES_MAX: u64 = 16 << 20;
 /// Fields that a record has by itself.
-const RESERVED: [&str; 8] = ["message", "file", "offset", "time", "stream", "partial", "split", "id"];
+const RESERVED: [&str; 8] =
+    ["message", "file", "offset", "time", "stream", "partial", "split", "id"];
 
 /// The settings in effect.
 #[derive(Debug)]
@@ -151,10 +152,7 @@ pub(crate) fn configure(args: Args, rejections: &mut Rejections) -> Option<Confi
 }
 
 /// An absent setting is fine, a bad one is not.
-fn optional<T>(
-    text: Option<&str>,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Option<Option<T>> {
+fn optional<T>(text: Option<&str>, parse: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
     match text {
         None => Some(None),
         Some(text) => parse(text).map(Some),
@@ -204,8 +202,7 @@ fn glob_of(path: &std::path::Path) -> String {
 }
 
 fn labels(typed: &[String], rejections: &mut Rejections) -> Option<Vec<(String, String)>> {
-    let parsed: Vec<_> =
-        typed.iter().map(|text| rejections.parse("label", text, label)).collect();
+    let parsed: Vec<_> = typed.iter().map(|text| rejections.parse("label", text, label)).collect();
     parsed.into_iter().collect()
 }
 
@@ -283,7 +280,15 @@ fn required_url<T, E: fmt::Display>(
         rejections.reject("sink-url", "", "this sink needs an address");
         return None;
     };
-    rejections.parse("sink-url", url, parse)
+    match parse(url) {
+        Ok(parsed) => Some(parsed),
+        Err(error) => {
+            // A user and a password may stand before the '@'.
+            let shown = url.rsplit_once('@').map_or(url, |(_secret, rest)| rest);
+            rejections.reject("sink-url", shown, error);
+            None
+        }
+    }
 }
 
 fn file_path(url: &str) -> Result<PathBuf, &'static str> {
@@ -359,11 +364,7 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     Ok((name, value))
 }
 
-fn format(
-    args: &Args,
-    sink: Option<&SinkConfig>,
-    rejections: &mut Rejections,
-) -> Option<Format> {
+fn format(args: &Args, sink: Option<&SinkConfig>, rejections: &mut Rejections) -> Option<Format> {
     let is_http = matches!(sink, Some(SinkConfig::Http(_)));
     let Some(text) = &args.format else {
         return Some(match sink {
@@ -372,8 +373,7 @@ fn format(
             _ => Format::Raw,
         });
     };
-    let choices =
-        [("raw", Format::Raw), ("prefixed", Format::Prefixed), ("json", Format::Json)];
+    let choices = [("raw", Format::Raw), ("prefixed", Format::Prefixed), ("json", Format::Json)];
     let format = rejections.parse("format", text, setting::one_of(&choices))?;
     if is_http && format != Format::Json {
         rejections.reject("format", text, "the http sink posts JSON records");

@@ -87,7 +87,11 @@ impl Delivery {
     }
 
     /// Delivers batches until no more come.
-    pub(crate) async fn run(mut self, mut batches: mpsc::Receiver<Batch>, reports: mpsc::Sender<Report>) {
+    pub(crate) async fn run(
+        mut self,
+        mut batches: mpsc::Receiver<Batch>,
+        reports: mpsc::Sender<Report>,
+    ) {
         while let Some(batch) = batches.recv().await {
             let report = self.deliver(batch).await;
             let is_end = matches!(report, Report::Gone { .. });
@@ -150,8 +154,7 @@ impl Delivery {
         self.metrics.refused(*why);
         let now = Instant::now();
         let is_first = self.failing.is_none();
-        let failing =
-            self.failing.get_or_insert(Failing { since: now, attempts: 0, logged: now });
+        let failing = self.failing.get_or_insert(Failing { since: now, attempts: 0, logged: now });
         failing.attempts += 1;
         if is_first || now.duration_since(failing.logged) >= LOG_INTERVAL {
             failing.logged = now;

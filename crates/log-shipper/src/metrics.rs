@@ -107,23 +107,63 @@ impl Metrics {
         let counters: [(&str, &str, &Counter); 21] = [
             ("lines_acked", "Lines that the sink has acknowledged", &metrics.lines_acked),
             ("bytes_acked", "Bytes of files that the sink has acknowledged", &metrics.bytes_acked),
-            ("lines_replaced", "Lines with bytes that are not UTF-8, replaced", &metrics.lines_replaced),
+            (
+                "lines_replaced",
+                "Lines with bytes that are not UTF-8, replaced",
+                &metrics.lines_replaced,
+            ),
             ("requests_accepted", "Attempts that the sink accepted", &metrics.requests_accepted),
-            ("sent_bytes", "Bytes of records that the sink accepted, before compression", &metrics.sent_bytes),
+            (
+                "sent_bytes",
+                "Bytes of records that the sink accepted, before compression",
+                &metrics.sent_bytes,
+            ),
             ("reclaimed_files", "Rotated files deleted or emptied", &metrics.reclaimed_files),
             ("reclaimed_bytes", "Their bytes", &metrics.reclaimed_bytes),
-            ("reclaimed_unacknowledged_bytes", "Bytes deleted before they were shipped", &metrics.reclaimed_unacknowledged_bytes),
-            ("reclaim_refused", "Rotated files that could not be deleted or emptied", &metrics.reclaim_refused),
+            (
+                "reclaimed_unacknowledged_bytes",
+                "Bytes deleted before they were shipped",
+                &metrics.reclaimed_unacknowledged_bytes,
+            ),
+            (
+                "reclaim_refused",
+                "Rotated files that could not be deleted or emptied",
+                &metrics.reclaim_refused,
+            ),
             ("checkpoints", "Checkpoints written", &metrics.checkpoints),
-            ("checkpoint_errors", "Checkpoints that could not be written", &metrics.checkpoint_errors),
+            (
+                "checkpoint_errors",
+                "Checkpoints that could not be written",
+                &metrics.checkpoint_errors,
+            ),
             ("rotations", "Files that lost their name", &metrics.tail.rotations),
             ("truncations", "Files that were truncated", &metrics.tail.truncations),
-            ("unknown_loss", "Truncations after which nobody knows what was lost", &metrics.tail.unknown_losses),
-            ("lost_bytes", "Bytes that were seen and could not be read any more", &metrics.tail.lost_bytes),
-            ("copies_continued", "Copies of truncated files that were read on", &metrics.tail.copies_continued),
-            ("long_line_pieces", "Pieces that long lines were split into, the last not counted", &metrics.tail.long_line_pieces),
+            (
+                "unknown_loss",
+                "Truncations after which nobody knows what was lost",
+                &metrics.tail.unknown_losses,
+            ),
+            (
+                "lost_bytes",
+                "Bytes that were seen and could not be read any more",
+                &metrics.tail.lost_bytes,
+            ),
+            (
+                "copies_continued",
+                "Copies of truncated files that were read on",
+                &metrics.tail.copies_continued,
+            ),
+            (
+                "long_line_pieces",
+                "Pieces that long lines were split into, the last not counted",
+                &metrics.tail.long_line_pieces,
+            ),
             ("files_ignored", "Compressed files left alone", &metrics.tail.compressed_ignored),
-            ("event_overflows", "Times that directory events were lost and everything was looked at", &metrics.tail.event_overflows),
+            (
+                "event_overflows",
+                "Times that directory events were lost and everything was looked at",
+                &metrics.tail.event_overflows,
+            ),
             ("rescans", "Looks at everything", &metrics.tail.rescans),
             ("read_errors", "Errors of opening or reading a file", &metrics.tail.read_errors),
         ];
@@ -155,7 +195,9 @@ impl Metrics {
             metrics.dropped(reason, 0);
         }
         for why in Refusal::ALL {
-            drop(metrics.requests_refused.get_or_create_owned(&[("reason", why.label().to_owned())]));
+            drop(
+                metrics.requests_refused.get_or_create_owned(&[("reason", why.label().to_owned())]),
+            );
         }
         registry.register_collector(AgeCollector(Arc::clone(&metrics.ages)));
         Arc::new(metrics)
@@ -238,12 +280,21 @@ impl Collector for AgeCollector {
         let lag = age(&self.0.unsent_since).unwrap_or(0.0);
         let ages = [
             ("log_shipper_lag_seconds", "Age of the oldest unacknowledged byte", Some(lag)),
-            ("log_shipper_checkpoint_age_seconds", "Time since positions were saved", age(&self.0.checkpoint)),
+            (
+                "log_shipper_checkpoint_age_seconds",
+                "Time since positions were saved",
+                age(&self.0.checkpoint),
+            ),
         ];
         for (name, help, age) in ages {
             if let Some(age) = age {
                 let gauge = ConstGauge::new(age);
-                gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+                gauge.encode(encoder.encode_descriptor(
+                    name,
+                    help,
+                    None,
+                    gauge.metric_type(),
+                )?)?;
             }
         }
         Ok(())

@@ -179,6 +179,10 @@ impl Pump {
             let save = self.keeper.as_ref().and_then(Keeper::due);
             deadline = save.map_or(deadline, |at| at.min(deadline));
         }
+        if let (OnFull::DropOldest, Some(since)) = (self.policy.on_full, self.state.in_flight) {
+            let stuck_at = since + FULL_PATIENCE;
+            deadline = if self.state.filling.is_full() { deadline.min(stuck_at) } else { deadline };
+        }
         if self.state.unpublished {
             deadline = deadline.min(self.state.publish_at);
         }
@@ -327,7 +331,8 @@ impl Pump {
     }
 
     fn reclaim_if_due(&mut self) {
-        let active = self.policy.after_ship != AfterShip::Keep || self.policy.dir_bytes_max.is_some();
+        let active =
+            self.policy.after_ship != AfterShip::Keep || self.policy.dir_bytes_max.is_some();
         if !active || Instant::now() < self.state.reclaim_at {
             return;
         }

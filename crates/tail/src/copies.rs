@@ -30,6 +30,20 @@ pub(crate) fn is_rotated_name(name: &Path, original: &Path) -> bool {
         && name.as_encoded_bytes().starts_with(stem.as_encoded_bytes())
 }
 
+/// The names that `path` can have had before rotation put something behind them: numbers, dates and
+/// words like `old`. The longest comes first.
+pub(crate) fn names_before_rotation(path: &Path) -> impl Iterator<Item = PathBuf> {
+    const SEPARATORS: [char; 4] = ['.', '-', '_', '~'];
+    const WORDS: [&str; 4] = ["old", "bak", "orig", "prev"];
+    let is_suffix = |text: &str| {
+        let mut parts = text.split(['.', '-', '_', '~', ':', 'T']);
+        parts.all(|part| part.bytes().all(|it| it.is_ascii_digit()) || WORDS.contains(&part))
+    };
+    let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+    let ends = name.rmatch_indices(SEPARATORS).map(|(index, _)| name.split_at(index));
+    ends.filter(move |(_, suffix)| is_suffix(suffix)).map(|(name, _)| path.with_file_name(name))
+}
+
 /// Opens for reading without waiting for a writer, as a FIFO would.
 pub(crate) fn open(path: &Path) -> std::io::Result<File> {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
@@ -90,6 +104,19 @@ mod tests {
         }
         assert!(is_compressed_name(Path::new("access.log.2.gz")));
         assert!(!is_compressed_name(Path::new("gz")));
+    }
+
+    #[test]
+    fn numbers_and_dates_are_what_rotation_puts_behind_a_name() {
+        let names = |path: &str| -> Vec<String> {
+            let names = names_before_rotation(Path::new(path));
+            names.map(|it| it.to_string_lossy().into_owned()).collect()
+        };
+        assert_eq!(names("/l/a.log.1"), ["/l/a.log"]);
+        assert_eq!(names("/l/a.log-2026-01-02"), ["/l/a.log-2026-01", "/l/a.log-2026", "/l/a.log"]);
+        assert_eq!(names("/l/a.log.old"), ["/l/a.log"]);
+        assert!(names("/l/a.log.index").is_empty());
+        assert!(names("/l/a").is_empty());
     }
 
     #[test]

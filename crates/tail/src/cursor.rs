@@ -7,8 +7,8 @@
 //!            opened            end reached
 //! Opening ──────────▶ Reading ────────────▶ AtEnd
 //!    ▲                   ▲ ◀────── grew ──────┘│
-//!    │ parked (from AtEnd, to save descriptors)│
-//!    └─────────────────────────────────────────┘
+//!    │    parked, to save descriptors          │
+//!    └───────────────────┴─────────────────────┘
 //! Opening, Reading, AtEnd ── rotated away ──▶ Draining ── finished ──▶ Done ── grew ──▶ Draining
 //! Draining, Done ── came back under its name ──▶ Reading
 //! ```
@@ -57,11 +57,9 @@ impl State {
     /// The next state; an event that means nothing in a state leaves it.
     pub(crate) fn step(self, event: Event) -> State {
         match (self, event) {
-            (State::Opening, Event::Opened | Event::Grew) | (State::AtEnd, Event::Grew) => {
-                State::Reading
-            }
+            (State::Opening, Event::Opened) | (State::AtEnd, Event::Grew) => State::Reading,
             (State::Reading, Event::ReachedEnd) => State::AtEnd,
-            (State::AtEnd, Event::Parked) => State::Opening,
+            (State::Reading | State::AtEnd, Event::Parked) => State::Opening,
             (State::Opening | State::Reading | State::AtEnd, Event::RotatedAway)
             | (State::Done, Event::Grew) => State::Draining,
             (State::Draining, Event::Finished) => State::Done,
@@ -162,8 +160,11 @@ impl Unsent {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Suspect {
     pub(crate) of: FileId,
-    /// That file's generation when the suspicion arose.
+    /// That file's generation, prefix and position when the suspicion arose: a copy holds at least
+    /// what had been read by then.
     pub(crate) generation: u32,
+    pub(crate) prefix: Prefix,
+    pub(crate) read: Mark,
     pub(crate) size: u64,
     /// When it last grew.
     pub(crate) grew: Instant,
@@ -178,7 +179,7 @@ pub(crate) struct Cursor {
     pub(crate) encoding: Encoding,
     pub(crate) generation: u32,
     pub(crate) state: State,
-    /// Held in every state but Opening and Done.
+    /// Held in the states Reading and AtEnd, and in Draining unless parked.
     pub(crate) file: Option<File>,
     /// Where the file lies, as far as is known.
     pub(crate) path: PathBuf,
@@ -230,8 +231,10 @@ impl Cursor {
         true
     }
 
-    /// Moves the acknowledged position forward.
+    /// Moves the acknowledged position forward. What is acknowledged for the original of a copy can
+    /// lie behind the copy's end.
     pub(crate) fn on_acked(&mut self, mark: Mark) {
+        let mark = if mark.offset > self.read.offset { self.read } else { mark };
         if mark.offset > self.acked.offset {
             self.acked = mark;
             self.unsent.on_acked(mark.offset, self.size);
@@ -290,8 +293,8 @@ mod tests {
         use State::{AtEnd, Done, Draining, Opening, Reading};
         let events = [Opened, Grew, ReachedEnd, RotatedAway, CameBack, Parked, Finished];
         let table = [
-            (Opening, [Reading, Reading, Opening, Draining, Opening, Opening, Opening]),
-            (Reading, [Reading, Reading, AtEnd, Draining, Reading, Reading, Reading]),
+            (Opening, [Reading, Opening, Opening, Draining, Opening, Opening, Opening]),
+            (Reading, [Reading, Reading, AtEnd, Draining, Reading, Opening, Reading]),
             (AtEnd, [AtEnd, Reading, AtEnd, Draining, AtEnd, Opening, AtEnd]),
             (Draining, [Draining, Draining, Draining, Draining, Reading, Draining, Done]),
             (Done, [Done, Draining, Done, Done, Reading, Done, Done]),

@@ -16,6 +16,7 @@ mod beginning;
 mod intake;
 mod reading;
 mod reclaim;
+mod truncation;
 mod waiting;
 
 use std::collections::{HashMap, VecDeque};

@@ -158,13 +158,13 @@ impl Watch {
     /// Watches a directory; repeated calls cost nothing. A refusal is logged once and tried again at
     /// the next call.
     pub(crate) fn add(&mut self, directory: &Path) {
-        let Some(watcher) = &mut self.watcher else { return };
         if self.watched.contains(directory) {
             return;
         }
-        let result = match self.watched.len() {
-            WATCHES_MAX.. => Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)),
-            _ => watcher.watch(directory, RecursiveMode::NonRecursive),
+        let result = match (&mut self.watcher, self.watched.len()) {
+            (None, _) => return self.refuse(directory),
+            (_, WATCHES_MAX..) => Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch)),
+            (Some(watcher), _) => watcher.watch(directory, RecursiveMode::NonRecursive),
         };
         match result {
             Ok(()) => {
@@ -176,17 +176,21 @@ impl Watch {
                     let directory = directory.display();
                     warn!(%directory, %error, "A directory cannot be watched; polling instead");
                 }
-                if self.refused.len() < WATCHES_MAX {
-                    self.refused.insert(directory.to_path_buf());
-                }
+                self.refuse(directory);
             }
+        }
+    }
+
+    fn refuse(&mut self, directory: &Path) {
+        if self.refused.len() < WATCHES_MAX {
+            self.refused.insert(directory.to_path_buf());
         }
     }
 
     /// Forgets a directory that is gone, and all below it.
     pub(crate) fn remove(&mut self, directory: &Path) {
-        let Some(watcher) = &mut self.watcher else { return };
         self.refused.retain(|path| !path.starts_with(directory));
+        let Some(watcher) = &mut self.watcher else { return };
         self.watched.retain(|path| {
             let stays = !path.starts_with(directory);
             if !stays {

@@ -35,6 +35,8 @@ enum Action {
     },
     CopyTruncate {
         stream: usize,
+        /// The copy is made over the last one of this kind.
+        over: bool,
     },
     Truncate {
         stream: usize,
@@ -68,7 +70,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => stream.clone().prop_map(|stream| Action::Rename { stream }),
         1 => (stream.clone(), 1_usize..9)
             .prop_map(|(stream, lines)| Action::RenameAndWriteOn { stream, lines }),
-        2 => stream.clone().prop_map(|stream| Action::CopyTruncate { stream }),
+        2 => (stream.clone(), any::<bool>())
+            .prop_map(|(stream, over)| Action::CopyTruncate { stream, over }),
         1 => stream.clone().prop_map(|stream| Action::Truncate { stream }),
         1 => stream.prop_map(|stream| Action::Delete { stream }),
         4 => Just(Action::Discover),
@@ -97,6 +100,8 @@ struct Stream {
     half: Option<String>,
     current: usize,
     rotations: usize,
+    /// Whose copy lies under the one name that is used again.
+    copied_over: Option<usize>,
 }
 
 struct World {
@@ -142,7 +147,14 @@ impl World {
             world.generations.push(Generation::default());
             let current = world.generations.len() - 1;
             let path = logs.join(name);
-            world.streams.push(Stream { path, writer: None, half: None, current, rotations: 0 });
+            world.streams.push(Stream {
+                path,
+                writer: None,
+                half: None,
+                current,
+                rotations: 0,
+                copied_over: None,
+            });
         }
         world.start();
         world
@@ -244,12 +256,20 @@ impl World {
         self.excused.extend(lines.filter(|it| !delivered.contains(it)).cloned());
     }
 
-    fn copy_truncate(&mut self, stream: usize) {
+    fn copy_truncate(&mut self, stream: usize, over: bool) {
         self.end_half(stream);
         if !self.streams[stream].path.exists() {
             return;
         }
-        let to = self.rotated_path(stream);
+        let to = if over {
+            let current = self.streams[stream].current;
+            if let Some(destroyed) = self.streams[stream].copied_over.replace(current) {
+                self.excuse(destroyed);
+            }
+            PathBuf::from(format!("{}.old", self.streams[stream].path.display()))
+        } else {
+            self.rotated_path(stream)
+        };
         fs::copy(&self.streams[stream].path, to).unwrap();
         self.truncate_file(stream);
         let current = self.streams[stream].current;
@@ -385,7 +405,7 @@ impl World {
             Action::Half { stream } => self.half(stream),
             Action::Rename { stream } => self.rename(stream, 0),
             Action::RenameAndWriteOn { stream, lines } => self.rename(stream, lines),
-            Action::CopyTruncate { stream } => self.copy_truncate(stream),
+            Action::CopyTruncate { stream, over } => self.copy_truncate(stream, over),
             Action::Truncate { stream } => self.truncate(stream),
             Action::Delete { stream } => self.delete(stream),
             Action::Discover => self.discover(),

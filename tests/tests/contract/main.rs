@@ -10,6 +10,7 @@ mod admin;
 mod ending;
 mod footprint;
 mod log_shipper;
+mod pages;
 mod place;
 mod settings;
 mod subject;

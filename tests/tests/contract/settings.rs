@@ -139,34 +139,43 @@ fn every_flag_has_its_variable() {
         let help = subject.run(&["--help"], &[]);
         assert_eq!((help.status.code(), help.stderr.as_slice()), (Some(0), &b""[..]));
         let help = String::from_utf8(help.stdout).unwrap();
-        let variables = variables_in(&help);
-        assert!(variables.len() >= 5, "{help}");
-        for (flag, variable) in &variables {
-            assert_eq!(variable.as_deref(), Some(subject.variable(flag).as_str()), "--{flag}");
+        let flags = flags_in(&help);
+        assert!(flags.len() >= 5, "{help}");
+        for (flag, shown) in &flags {
+            let variable = shown.variable.as_deref();
+            assert_eq!(variable, Some(subject.variable(flag).as_str()), "--{flag}");
         }
     }
 }
 
-/// Flags and, if shown, their variables. A variable is on the flag's line or on one below it.
-fn variables_in(help: &str) -> BTreeMap<String, Option<String>> {
-    let mut variables = BTreeMap::new();
-    let mut flag = String::new();
+/// What the help says about a flag.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) variable: Option<String>,
+    pub(crate) default: Option<String>,
+}
+
+/// Flags by name. What is said about one is on its line or on those below it.
+pub(crate) fn flags_in(help: &str) -> BTreeMap<String, Shown> {
+    let mut flags: BTreeMap<String, Shown> = BTreeMap::new();
+    let mut latest = String::new();
     for line in help.lines() {
         if let Some((_before, after)) = line.split_once("--")
             && line.trim_start().starts_with('-')
         {
             let name = after.split([' ', '=', '[', '.']).next().unwrap_or_default();
-            flag = name.to_owned();
+            latest = name.to_owned();
             if !["help", "version"].contains(&name) {
-                variables.insert(flag.clone(), None);
+                flags.insert(name.to_owned(), Shown::default());
             }
         }
-        if let Some((_before, after)) = line.split_once("[env: ") {
-            let name = after.split([']', '=']).next().unwrap_or_default();
-            variables.insert(flag.clone(), Some(name.to_owned()));
+        let note = |kind: &str| Some(line.split_once(kind)?.1.split(']').next()?.to_owned());
+        if let Some(shown) = flags.get_mut(&latest) {
+            shown.variable = note("[env: ").or(shown.variable.take());
+            shown.default = note("[default: ").or(shown.default.take());
         }
     }
-    variables
+    flags
 }
 
 #[test]

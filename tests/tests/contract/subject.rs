@@ -1,7 +1,7 @@
 //! One binary under the contract, and one run of it.
 //!
-//! A [`Subject`] is a row of the table, a [`Scene`] is work for it, a [`Running`] is its process. At
-//! the end of each run stdout must be empty and stderr must be JSON lines, whatever the test is
+//! A [`Subject`] is a row of the table, a [`Scene`] is work for it, a [`Running`] is its process.
+//! At the end of each run stdout must be empty and stderr must be JSON lines, whatever the test is
 //! about.
 
 use std::ffi::OsString;

@@ -122,7 +122,9 @@ impl Pump {
             let bytes: u64 = unsent.iter().map(|(_, bytes)| bytes).sum();
             left.push(format!("{bytes} unsent bytes in {} files", unsent.len()));
             let names = unsent.iter().take(NAMES_MAX);
-            left.extend(names.map(|(source, bytes)| format!("{}: {bytes} bytes", source.path.display())));
+            left.extend(
+                names.map(|(source, bytes)| format!("{}: {bytes} bytes", source.path.display())),
+            );
         }
         if !is_saved {
             left.push("the positions could not be saved".to_owned());

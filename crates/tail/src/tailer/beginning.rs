@@ -5,7 +5,7 @@
 //! it begins by the settings. In doubt it begins at the start: a line twice is better than a line lost.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use super::{From, Tailer};
 use crate::checkpoint::Entry;
 use crate::copies;
-use crate::cursor::{Cursor, Event, State, Suspect, Unsent, Writers};
+use crate::cursor::{Cursor, State, Unsent, Writers};
 use crate::framer::Encoding;
 use crate::identity::{self, Inode, Look, Mark, Prefix};
 use crate::roster::{FileId, Source};
@@ -32,7 +32,7 @@ enum Start {
     /// A copy of a file that is gone or was truncated: what lies behind the saved position is news.
     CopyOfSaved(Entry),
     /// Perhaps a copy of a file that is followed.
-    Suspect(FileId, u32),
+    Suspect(FileId),
     Fresh,
 }
 
@@ -71,6 +71,9 @@ impl Tailer {
         self.follow_link(id, path);
         self.note_size(id, look.size, now);
         self.queue(id);
+        if self.open_files > self.settings.open_files_max {
+            self.park(id);
+        }
         Some(id)
     }
 
@@ -107,7 +110,7 @@ impl Tailer {
             prefix,
             encoding: Encoding::default(),
             generation: 0,
-            state: State::Opening.step(Event::Opened),
+            state: State::Reading,
             file: Some(file),
             path: path.to_path_buf(),
             deleted: look.links == 0,
@@ -161,9 +164,8 @@ impl Tailer {
                 self.stats.copies_continued += 1;
                 Some((entry.path, 0, true))
             }
-            Start::Suspect(of, generation) => {
-                cursor.suspect = Some(Suspect { of, generation, size: cursor.size, grew: now });
-                self.suspects.push(id);
+            Start::Suspect(of) => {
+                self.suspect(id, of, now);
                 None
             }
             Start::Fresh => {
@@ -218,12 +220,11 @@ impl Tailer {
         }
         let original = self.roster.iter().find(|(other, it)| {
             *other != id
-                && it.read.offset > 0
                 && !it.state.is_rotated()
                 && beside(&it.path)
                 && copies::is_rotated_name(&cursor.path, &it.path)
         });
-        original.map_or(Start::Fresh, |(of, it)| Start::Suspect(of, it.generation))
+        original.map_or(Start::Fresh, |(of, _)| Start::Suspect(of))
     }
 
     /// Watches where a symbolic link leads to.
@@ -268,14 +269,6 @@ impl Tailer {
                 self.mark_rotated(id);
             }
         }
-    }
-
-    /// The name that matches, if rotation has put something behind it.
-    fn name_before_rotation(&self, path: &Path) -> Option<PathBuf> {
-        let name = path.file_name()?.to_str()?;
-        let ends = name.rmatch_indices(['.', '-', '_', '~']).map(|(index, _)| index);
-        let names = ends.filter_map(|end| name.get(..end).map(|it| path.with_file_name(it)));
-        names.into_iter().find(|it| self.globs_group(it).is_some())
     }
 
     /// The inode was made after the checkpoint was saved, so it cannot have been read before.

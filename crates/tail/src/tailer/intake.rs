@@ -40,6 +40,23 @@ impl Tailer {
             self.walk(Some(path), now);
         } else {
             self.visit(path, now);
+            self.visit_copy(path, now);
+        }
+    }
+
+    /// A new file under a rotated form of a name that is followed: a copy is being made, and what it
+    /// is a copy of will be truncated.
+    fn visit_copy(&mut self, path: &Path, now: Instant) {
+        if self.globs_group(path).is_some() {
+            return;
+        }
+        let Some(of) = self.original_of(path).and_then(|id| self.roster.get(id)) else { return };
+        let source = std::sync::Arc::clone(&of.source);
+        let is_new = |look: &Look| look.regular && self.roster.by_inode(&look.inode).is_none();
+        if identity::look_at(path).is_ok_and(|look| is_new(&look))
+            && let Some(id) = self.adopt(path, &source.path, source.group, now)
+        {
+            self.mark_rotated(id);
         }
     }
 
@@ -325,7 +342,8 @@ impl Tailer {
         }
         if cursor.path != path {
             let elsewhere = identity::look_at(&cursor.path).is_ok_and(|it| it.inode == look.inode);
-            if elsewhere {
+            let is_better = |path: &Path| self.globs_group(path).is_some();
+            if elsewhere && (is_better(&cursor.path) || !is_better(path)) {
                 self.roster.lead(path, id);
             } else {
                 self.move_to(id, path, now);

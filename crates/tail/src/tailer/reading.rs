@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::fs::SeekFrom;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use super::{READ_BYTES, Tailer};
-use crate::copies;
 use crate::cursor::{Cursor, Event, Span, State};
 use crate::framer::{self, Encoding, Flow, Limits, Line, LongLines};
-use crate::identity::{self, MARK_BYTES_MAX, Mark, Prefix};
+use crate::identity::{self, MARK_BYTES_MAX, Mark};
 use crate::roster::{FileId, Source};
 
 /// Room for growth since the last look at a file.
@@ -266,88 +265,6 @@ impl Tailer {
                 &mut on_partial,
             );
         }
-    }
-
-    /// The file no longer holds what was read: a new generation begins at its start, and the copy made
-    /// before, if there is one, takes over what was not read.
-    pub(super) fn on_truncated(&mut self, id: FileId, now: Instant) {
-        let Some(cursor) = self.roster.get_mut(id) else { return };
-        self.stats.truncations += 1;
-        let (prefix, read, acked) = (cursor.prefix, cursor.read, cursor.acked);
-        let (generation, size) = (cursor.generation, cursor.size);
-        let source = Arc::clone(&cursor.source);
-        let file = cursor.file.as_ref();
-        let new_prefix = file.and_then(|file| Prefix::read(file).ok()).unwrap_or_default();
-        cursor.on_truncated(new_prefix);
-        cursor.source = Arc::new(Source::new(
-            source.path.clone(),
-            source.group,
-            &cursor.inode,
-            cursor.generation,
-        ));
-        let path = cursor.path.clone();
-        if let Some(look) = cursor.file.as_ref().and_then(|file| identity::look(file).ok()) {
-            cursor.on_size(look.size, now, std::time::SystemTime::now());
-        }
-        cursor.grew = now;
-        self.changed = true;
-        self.last_growth = now;
-        self.queue(id);
-        debug!(file = %path.display(), read = read.offset, size, "A file was truncated");
-        if self.continue_in_copy(id, &path, prefix, read, acked, generation, &source, now) {
-            self.stats.copies_continued += 1;
-            return;
-        }
-        if read.offset < size || read.offset > 0 {
-            self.stats.unknown_losses += 1;
-        }
-        if read.offset < size {
-            self.stats.lost_bytes += size - read.offset;
-            let file = path.display();
-            warn!(%file, bytes = size - read.offset, "A file was truncated before it was read to its end");
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "they are the state of the truncated generation")]
-    fn continue_in_copy(
-        &mut self,
-        original: FileId,
-        path: &std::path::Path,
-        prefix: Prefix,
-        read: Mark,
-        acked: Mark,
-        generation: u32,
-        source: &Arc<Source>,
-        now: Instant,
-    ) -> bool {
-        // Suspects are open already, wherever they lie now.
-        let waiting = self.suspects.iter().copied().find(|id| {
-            self.roster.get(*id).is_some_and(|it| {
-                it.suspect.is_some_and(|suspect| suspect.of == original)
-                    && it.file.as_ref().is_some_and(|file| copies::is_copy(file, prefix, read))
-            })
-        });
-        let copy = match waiting {
-            Some(copy) => Some(copy),
-            None => copies::find_copy(path, prefix, read).and_then(|(copy_path, file)| {
-                let look = identity::look(&file).ok()?;
-                match self.roster.by_inode(&look.inode) {
-                    Some(known) => Some(known),
-                    None => self.insert(file, look, &copy_path, &source.path, source.group, now),
-                }
-            }),
-        };
-        let Some(copy) = copy else { return false };
-        self.suspects.retain(|it| *it != copy);
-        self.mark_rotated(copy);
-        if let Some(cursor) = self.roster.get_mut(copy)
-            && cursor.read == Mark::START
-        {
-            cursor.start_at(read, acked);
-            cursor.inherits = Some((original, generation));
-            self.queue(copy);
-        }
-        true
     }
 }
 

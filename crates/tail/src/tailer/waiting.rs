@@ -105,19 +105,27 @@ impl Tailer {
         }
     }
 
-    /// Closes files that are read to their end while too many are open, the quietest first.
+    /// Closes files while too many are open: those read to their end first, the quietest before
+    /// others, then those whose turn is far. A deleted file cannot be opened again and stays.
     pub(super) fn make_room(&mut self) {
         if self.open_files < self.settings.open_files_max {
             return;
         }
-        let rests = |it: &Cursor| it.state == State::AtEnd && !it.queued && it.file.is_some();
-        let mut resting: Vec<(Instant, FileId)> =
-            self.roster.iter().filter(|(_, it)| rests(it)).map(|(id, it)| (it.grew, id)).collect();
-        resting.sort_unstable();
-        resting.truncate(self.settings.open_files_max.div_ceil(4));
-        for (_, id) in resting {
-            self.close_file(id);
-            let cursor = self.roster.get_mut(id).expect("it was just listed");
+        let can_rest = |it: &Cursor| it.file.is_some() && !it.deleted && it.suspect.is_none();
+        let open = self.roster.iter().filter(|(_, it)| can_rest(it));
+        let mut open: Vec<(bool, Instant, FileId)> =
+            open.map(|(id, it)| (it.queued, it.grew, id)).collect();
+        open.sort_unstable();
+        open.truncate(self.settings.open_files_max.div_ceil(4));
+        for (_, _, id) in open {
+            self.park(id);
+        }
+    }
+
+    /// Gives the descriptor of a file back; it is opened again when it is its turn.
+    pub(super) fn park(&mut self, id: FileId) {
+        self.close_file(id);
+        if let Some(cursor) = self.roster.get_mut(id) {
             cursor.state = cursor.state.step(Event::Parked);
         }
     }
@@ -136,16 +144,24 @@ fn start_of_copy(copy: &Cursor, original: &Cursor, rests: bool) -> Option<Mark> 
     if size == 0 {
         return rests.then_some(Mark::START);
     }
-    if same_up_to(size.min(BEGINNING_BYTES).min(read)).is_none() {
+    if original.size == 0 {
         return Some(Mark::START);
     }
-    if size > read {
+    let verdict = if same_up_to(size.min(BEGINNING_BYTES).min(read)).is_none() {
+        Some(Mark::START)
+    } else if size > read {
         // It holds more than was read of the original: wait until that is read, or truncated away.
-        return same_up_to(read).is_none().then_some(Mark::START);
-    }
-    match same_up_to(size) {
-        // All of it was read from the original: a backup, or a copy made at rest.
-        Some(mark) => rests.then_some(mark),
-        None => Some(Mark::START),
-    }
+        same_up_to(read).is_none().then_some(Mark::START)
+    } else {
+        match same_up_to(size) {
+            // All of it was read from the original: a backup, or a copy made at rest.
+            Some(mark) => rests.then_some(mark),
+            None => Some(Mark::START),
+        }
+    };
+    // If the original is truncated by now, nothing was compared; once that is noticed it is clear
+    // what the copy was made of.
+    let is_intact = original.prefix.matches(original_file).unwrap_or(false)
+        && original.read.matches(original_file).unwrap_or(false);
+    verdict.filter(|_| is_intact)
 }

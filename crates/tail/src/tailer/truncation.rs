@@ -1,0 +1,170 @@
+//! A file no longer holds what was read of it.
+//!
+//! A new generation begins at its start. What was not read may still be there: copytruncate leaves a
+//! copy beside the file, often over the last copy. The copy is known by its content and read on from
+//! where the original ended. Where there is none, the loss is counted; nobody can say how much it is,
+//! only what was seen of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use tracing::{debug, warn};
+
+use super::Tailer;
+use crate::copies;
+use crate::cursor::Suspect;
+use crate::identity::{self, Mark, Prefix};
+use crate::roster::{FileId, Source};
+
+/// A fingerprint shorter than this does not prove a copy whose end cannot be compared any more.
+const PROOF_BYTES_MIN: u16 = 256;
+
+/// What was known of a file before it was truncated.
+struct Former {
+    id: FileId,
+    generation: u32,
+    path: PathBuf,
+    source: Arc<Source>,
+    prefix: Prefix,
+    read: Mark,
+    acked: Mark,
+    size: u64,
+}
+
+impl Tailer {
+    pub(super) fn on_truncated(&mut self, id: FileId, now: Instant) {
+        let Some(former) = self.begin_again(id, now) else { return };
+        self.stats.truncations += 1;
+        let (file, read) = (former.path.display(), former.read.offset);
+        debug!(%file, read, size = former.size, "A file was truncated");
+        let unread = former.size.saturating_sub(read);
+        let is_rotated = self.roster.get(id).is_some_and(|it| it.state.is_rotated());
+        if self.continue_in_copy(&former, now) {
+            self.stats.copies_continued += 1;
+            self.queue(id);
+            return;
+        }
+        if is_rotated && let Some(of) = self.original_of(&former.path) {
+            // The next copy is made over the last one.
+            self.suspect(id, of, now);
+        } else {
+            self.queue(id);
+            self.stats.unknown_losses += u64::from(unread > 0 || read > 0);
+        }
+        if unread > 0 {
+            self.stats.lost_bytes += unread;
+            warn!(%file, bytes = unread, "A file was truncated before it was read to its end");
+        }
+    }
+
+    /// Sets the cursor to the start of what the file holds now.
+    fn begin_again(&mut self, id: FileId, now: Instant) -> Option<Former> {
+        let cursor = self.roster.get_mut(id)?;
+        let former = Former {
+            id,
+            generation: cursor.generation,
+            path: cursor.path.clone(),
+            source: Arc::clone(&cursor.source),
+            prefix: cursor.prefix,
+            read: cursor.read,
+            acked: cursor.acked,
+            size: cursor.size,
+        };
+        let file = cursor.file.as_ref();
+        let prefix = file.and_then(|file| Prefix::read(file).ok()).unwrap_or_default();
+        let size = file.and_then(|file| identity::look(file).ok()).map_or(0, |look| look.size);
+        cursor.on_truncated(prefix);
+        let (path, group) = (former.source.path.clone(), former.source.group);
+        cursor.source = Arc::new(Source::new(path, group, &cursor.inode, cursor.generation));
+        cursor.on_size(size, now, SystemTime::now());
+        cursor.grew = now;
+        self.last_growth = now;
+        self.changed = true;
+        Some(former)
+    }
+
+    /// Says whether what was not read is, or was, read from a copy.
+    fn continue_in_copy(&mut self, former: &Former, now: Instant) -> bool {
+        // Suspects are open already, wherever they lie now.
+        let suspects = self.suspects.iter().copied();
+        let waiting = suspects.filter_map(|id| Some((id, self.end_in_suspect(id, former)?))).next();
+        let copy = waiting.or_else(|| self.find_copy(former, now));
+        let Some((copy, read)) = copy else { return false };
+        self.suspects.retain(|it| *it != copy);
+        self.mark_rotated(copy);
+        if let Some(cursor) = self.roster.get_mut(copy)
+            && cursor.read == Mark::START
+        {
+            let acked = if former.acked.offset < read.offset { former.acked } else { read };
+            cursor.start_at(read, acked);
+            cursor.inherits = Some((former.id, former.generation));
+            self.queue(copy);
+        }
+        true
+    }
+
+    /// Where to read on in a suspect, if it is a copy of what was truncated.
+    fn end_in_suspect(&self, id: FileId, former: &Former) -> Option<Mark> {
+        let cursor = self.roster.get(id)?;
+        let (suspect, file) = (cursor.suspect?, cursor.file.as_ref()?);
+        if suspect.of != former.id {
+            return None;
+        }
+        if copies::is_copy(file, former.prefix, former.read) {
+            return Some(former.read);
+        }
+        // The original grew, and was read, while it was copied: the copy ends before the position.
+        let size = identity::look(file).ok()?.size;
+        let proof = if suspect.read.offset <= size { suspect.read } else { Mark::START };
+        let is_older = size < former.read.offset
+            && suspect.generation == former.generation
+            && suspect.prefix.len >= PROOF_BYTES_MIN
+            && copies::is_copy(file, suspect.prefix, proof);
+        if is_older { Mark::read(file, size).ok() } else { None }
+    }
+
+    /// Looks for a copy that nobody has noticed.
+    fn find_copy(&mut self, former: &Former, now: Instant) -> Option<(FileId, Mark)> {
+        let Former { prefix, read, source, .. } = former;
+        let (path, file) = copies::find_copy(&former.path, *prefix, *read)?;
+        let look = identity::look(&file).ok()?;
+        let Some(known) = self.roster.by_inode(&look.inode) else {
+            let id = self.insert(file, look, &path, &source.path, source.group, now)?;
+            return Some((id, *read));
+        };
+        let cursor = self.roster.get(known)?;
+        let stands = cursor.prefix.matches(&file).unwrap_or(true)
+            && cursor.read.matches(&file).unwrap_or(true);
+        if !stands {
+            // It was made over an older copy.
+            self.begin_again(known, now);
+        }
+        Some((known, *read))
+    }
+
+    /// The file that is written under the name of which `path` is a rotated form.
+    pub(super) fn original_of(&self, path: &Path) -> Option<FileId> {
+        let id = self.roster.by_path(&self.name_before_rotation(path)?)?;
+        self.roster.get(id).is_some_and(|it| !it.state.is_rotated()).then_some(id)
+    }
+
+    /// The name that matches, if rotation has put something behind it.
+    pub(super) fn name_before_rotation(&self, path: &Path) -> Option<PathBuf> {
+        copies::names_before_rotation(path).find(|name| self.globs_group(name).is_some())
+    }
+
+    /// Reads nothing of `id` until it is clear whether it is a copy of `of`.
+    pub(super) fn suspect(&mut self, id: FileId, of: FileId, now: Instant) {
+        let Some(original) = self.roster.get(of) else { return };
+        let (generation, prefix, read) = (original.generation, original.prefix, original.read);
+        let Some(cursor) = self.roster.get_mut(id) else { return };
+        let size = cursor.size;
+        cursor.suspect = Some(Suspect { of, generation, prefix, read, size, grew: now });
+        cursor.queued = false;
+        if !self.suspects.contains(&id) {
+            self.suspects.push(id);
+        }
+        self.poll_at = now;
+    }
+}
