@@ -104,103 +104,111 @@ struct Ages {
 impl Metrics {
     pub(crate) fn register(registry: &MetricRegistry) -> Arc<Metrics> {
         let metrics = Metrics::default();
-        let counters: [(&str, &str, &Counter); 21] = [
-            ("lines_acked", "Lines that the sink has acknowledged", &metrics.lines_acked),
-            ("bytes_acked", "Bytes of files that the sink has acknowledged", &metrics.bytes_acked),
-            (
-                "lines_replaced",
-                "Lines with bytes that are not UTF-8, replaced",
-                &metrics.lines_replaced,
-            ),
-            ("requests_accepted", "Attempts that the sink accepted", &metrics.requests_accepted),
-            (
-                "sent_bytes",
-                "Bytes of records that the sink accepted, before compression",
-                &metrics.sent_bytes,
-            ),
-            ("reclaimed_files", "Rotated files deleted or emptied", &metrics.reclaimed_files),
-            ("reclaimed_bytes", "Their bytes", &metrics.reclaimed_bytes),
-            (
-                "reclaimed_unacknowledged_bytes",
-                "Bytes deleted before they were shipped",
-                &metrics.reclaimed_unacknowledged_bytes,
-            ),
-            (
-                "reclaim_refused",
-                "Rotated files that could not be deleted or emptied",
-                &metrics.reclaim_refused,
-            ),
-            ("checkpoints", "Checkpoints written", &metrics.checkpoints),
-            (
-                "checkpoint_errors",
-                "Checkpoints that could not be written",
-                &metrics.checkpoint_errors,
-            ),
-            ("rotations", "Files that lost their name", &metrics.tail.rotations),
-            ("truncations", "Files that were truncated", &metrics.tail.truncations),
-            (
-                "unknown_loss",
-                "Truncations after which nobody knows what was lost",
-                &metrics.tail.unknown_losses,
-            ),
-            (
-                "lost_bytes",
-                "Bytes that were seen and could not be read any more",
-                &metrics.tail.lost_bytes,
-            ),
-            (
-                "copies_continued",
-                "Copies of truncated files that were read on",
-                &metrics.tail.copies_continued,
-            ),
-            (
-                "long_line_pieces",
-                "Pieces that long lines were split into, the last not counted",
-                &metrics.tail.long_line_pieces,
-            ),
-            ("files_ignored", "Compressed files left alone", &metrics.tail.compressed_ignored),
-            (
-                "event_overflows",
-                "Times that directory events were lost and everything was looked at",
-                &metrics.tail.event_overflows,
-            ),
-            ("rescans", "Looks at everything", &metrics.tail.rescans),
-            ("read_errors", "Errors of opening or reading a file", &metrics.tail.read_errors),
-        ];
-        for (name, help, counter) in counters {
+        for (name, help, counter) in metrics.counters() {
             registry.register(&full(name), help, counter.clone());
         }
-        let groups: [(&str, &str, &Group); 4] = [
-            ("lines_read", "Lines read, by pattern", &metrics.lines_read),
-            ("bytes_read", "Bytes read, by pattern", &metrics.bytes_read),
-            ("lines_dropped", "Lines that are not shipped, by reason", &metrics.lines_dropped),
-            ("retries", "Attempts that are made again, by reason", &metrics.requests_refused),
-        ];
-        for (name, help, group) in groups {
+        for (name, help, group) in metrics.groups() {
             registry.register(&full(name), help, group.clone());
         }
-        let gauges: [(&str, &str, &Gauge); 7] = [
-            ("sink_failing", "1 while the sink takes nothing", &metrics.sink_failing),
-            ("batch_bytes", "Bytes of records that wait for the sink", &metrics.batch_bytes),
-            ("files_known", "Files known, rotated ones included", &metrics.files_known),
-            ("files_open", "Files held open", &metrics.files_open),
-            ("directories_polled", "Directories without events", &metrics.directories_polled),
-            ("dir_bytes", "Bytes of all files known", &metrics.dir_bytes),
-            ("lag_bytes", "Bytes of files that the sink has not acknowledged", &metrics.lag_bytes),
-        ];
-        for (name, help, gauge) in gauges {
+        for (name, help, gauge) in metrics.gauges() {
             registry.register(&full(name), help, gauge.clone());
         }
         for reason in DropReason::ALL {
             metrics.dropped(reason, 0);
         }
         for why in Refusal::ALL {
-            drop(
-                metrics.requests_refused.get_or_create_owned(&[("reason", why.label().to_owned())]),
-            );
+            let label = [("reason", why.label().to_owned())];
+            drop(metrics.requests_refused.get_or_create_owned(&label));
         }
         registry.register_collector(AgeCollector(Arc::clone(&metrics.ages)));
         Arc::new(metrics)
+    }
+
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 21] {
+        [
+            ("lines_acked", "Lines that the sink has acknowledged", &self.lines_acked),
+            ("bytes_acked", "Bytes of files that the sink has acknowledged", &self.bytes_acked),
+            (
+                "lines_replaced",
+                "Lines with bytes that are not UTF-8, replaced",
+                &self.lines_replaced,
+            ),
+            ("requests_accepted", "Attempts that the sink accepted", &self.requests_accepted),
+            (
+                "sent_bytes",
+                "Bytes of records that the sink accepted, before compression",
+                &self.sent_bytes,
+            ),
+            ("reclaimed_files", "Rotated files deleted or emptied", &self.reclaimed_files),
+            ("reclaimed_bytes", "Their bytes", &self.reclaimed_bytes),
+            (
+                "reclaimed_unacknowledged_bytes",
+                "Bytes deleted before they were shipped",
+                &self.reclaimed_unacknowledged_bytes,
+            ),
+            (
+                "reclaim_refused",
+                "Rotated files that could not be deleted or emptied",
+                &self.reclaim_refused,
+            ),
+            ("checkpoints", "Checkpoints written", &self.checkpoints),
+            (
+                "checkpoint_errors",
+                "Checkpoints that could not be written",
+                &self.checkpoint_errors,
+            ),
+            ("rotations", "Files that lost their name", &self.tail.rotations),
+            ("truncations", "Files that were truncated", &self.tail.truncations),
+            (
+                "unknown_loss",
+                "Truncations after which nobody knows what was lost",
+                &self.tail.unknown_losses,
+            ),
+            (
+                "lost_bytes",
+                "Bytes that were seen and could not be read any more",
+                &self.tail.lost_bytes,
+            ),
+            (
+                "copies_continued",
+                "Copies of truncated files that were read on",
+                &self.tail.copies_continued,
+            ),
+            (
+                "long_line_pieces",
+                "Pieces that long lines were split into, the last not counted",
+                &self.tail.long_line_pieces,
+            ),
+            ("files_ignored", "Compressed files left alone", &self.tail.compressed_ignored),
+            (
+                "event_overflows",
+                "Times that directory events were lost and everything was looked at",
+                &self.tail.event_overflows,
+            ),
+            ("rescans", "Looks at everything", &self.tail.rescans),
+            ("read_errors", "Errors of opening or reading a file", &self.tail.read_errors),
+        ]
+    }
+
+    fn groups(&self) -> [(&'static str, &'static str, &Group); 4] {
+        [
+            ("lines_read", "Lines read, by pattern", &self.lines_read),
+            ("bytes_read", "Bytes read, by pattern", &self.bytes_read),
+            ("lines_dropped", "Lines that are not shipped, by reason", &self.lines_dropped),
+            ("retries", "Attempts that are made again, by reason", &self.requests_refused),
+        ]
+    }
+
+    fn gauges(&self) -> [(&'static str, &'static str, &Gauge); 7] {
+        [
+            ("sink_failing", "1 while the sink takes nothing", &self.sink_failing),
+            ("batch_bytes", "Bytes of records that wait for the sink", &self.batch_bytes),
+            ("files_known", "Files known, rotated ones included", &self.files_known),
+            ("files_open", "Files held open", &self.files_open),
+            ("directories_polled", "Directories without events", &self.directories_polled),
+            ("dir_bytes", "Bytes of all files known", &self.dir_bytes),
+            ("lag_bytes", "Bytes of files that the sink has not acknowledged", &self.lag_bytes),
+        ]
     }
 
     pub(crate) fn group(&self, pattern: &str) -> GroupMetrics {

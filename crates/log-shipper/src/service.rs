@@ -41,7 +41,6 @@ impl Sidecar for LogShipper {
         config::configure(args, rejections)
     }
 
-    #[expect(clippy::unused_async_trait_impl, reason = "nothing here waits; other images do")]
     async fn start(config: Config, context: Context) -> Result<LogShipper, StartError> {
         let Context { lifecycle, registry } = context;
         let metrics = Metrics::register(&registry);

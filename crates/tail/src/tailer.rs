@@ -384,6 +384,9 @@ impl Tailer {
             if was_done && !self.draining.contains(&id) {
                 self.draining.push(id);
             }
+        } else if cursor.state == State::Reading && !cursor.queued {
+            // An error has ended its turns; this is the next try.
+            self.queue(id);
         }
     }
 

@@ -106,7 +106,7 @@ impl HttpSink {
         };
         if let Some(text) = authorization {
             let mut value =
-                HeaderValue::from_str(&text).map_err(|_| "the secret is no header value")?;
+                HeaderValue::from_str(&text).or(Err("the secret is no header value"))?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }

@@ -7,12 +7,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use rustix::fs::SeekFrom;
 use tracing::warn;
 
-use super::{READ_BYTES, Tailer};
+use super::{READ_BYTES, Settings, Stats, Tailer};
 use crate::cursor::{Cursor, Event, Span, State};
 use crate::framer::{self, Encoding, Flow, Limits, Line, LongLines};
 use crate::identity::{self, MARK_BYTES_MAX, Mark};
@@ -23,14 +23,22 @@ const SLACK_BYTES: u64 = 4 << 10;
 /// A line beginning longer than this is searched for its end before it is read again as a whole.
 const SCAN_FROM: u64 = 64 << 10;
 
-/// What one look at the bytes behind a position gave.
-enum Window {
-    /// So many bytes before the position are in the buffer, and as many in all.
-    Bytes {
-        before: usize,
-        filled: usize,
-    },
-    Truncated,
+/// The bytes around a position, in the buffer of the tailer.
+struct Window {
+    /// So many lie before the position.
+    before: usize,
+    /// So many were read in all.
+    filled: usize,
+    /// Fewer than there was room for: the file ended there.
+    is_short: bool,
+}
+
+/// What a turn did with the bytes behind a position.
+struct Turn {
+    /// Bytes that the position moves over.
+    taken: usize,
+    lines: u64,
+    at_end: bool,
 }
 
 impl Tailer {
@@ -68,90 +76,37 @@ impl Tailer {
         on_line: &mut impl FnMut(&Line<'_>) -> Flow,
     ) -> io::Result<Option<Span>> {
         let Some(capacity) = self.scan_long_line(id)? else { return Ok(None) };
-        let limits = self.limits();
         let mut buffer = std::mem::take(&mut self.buffer);
         let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
-        let file = cursor.file.as_ref().expect("the caller opened the file");
-        if cursor.read.offset == 0
-            && let Some(data) = find_data(file)?
-        {
-            cursor.skips_nul = true;
-            cursor.read = Mark { offset: data, len: 0, hash: 0 };
-        }
-        // At the start no bytes lie before the position: the fingerprint stands for them.
-        let same = cursor.read.offset > 0 || cursor.prefix.matches(file)?;
-        // No more room than the file is known to fill: few files need the whole buffer.
-        let known = cursor.size.saturating_sub(cursor.read.offset).saturating_add(SLACK_BYTES);
-        let capacity = usize::try_from(known).unwrap_or(capacity).min(capacity);
-        let room = usize::from(cursor.read.len) + capacity;
-        if buffer.len() < room {
-            buffer.resize(room, 0);
-        }
-        let window = match same {
-            true => read_window(file, cursor.read, &mut buffer[..room])?,
-            false => Window::Truncated,
-        };
-        let Window::Bytes { before, filled } = window else {
+        let window = read_window(cursor, capacity, &mut buffer)?;
+        let Some(Window { before, filled, is_short }) = window else {
             self.buffer = buffer;
             self.on_truncated(id, now);
             return Ok(None);
         };
-        let start = cursor.read;
+        let start = cursor.read.offset;
         let bytes = &buffer[before..filled];
-        let grew =
-            cursor.on_size(start.offset + bytes.len() as u64, now, std::time::SystemTime::now());
-        if grew {
+        if cursor.on_size(start + bytes.len() as u64, now, SystemTime::now()) {
             self.last_growth = now;
         }
-        let skipped = cursor.skip_preamble(bytes);
-        let text = &bytes[skipped..];
-        let offset = start.offset + skipped as u64;
-        let mut framed = framer::frame(text, offset, cursor.encoding, limits, on_line);
-        match limits.long_lines {
-            LongLines::Split => self.stats.long_line_pieces += framed.long,
-            LongLines::Drop => self.stats.long_lines_dropped += framed.long,
-        }
-        let rest = &text[framed.taken..];
-        let stands = framed.taken + skipped == 0 && rest.len() as u64 <= cursor.scanned;
-        let at_end = filled < room && !framed.stopped && (bytes.is_empty() || stands);
-        if at_end {
-            let size = start.offset + bytes.len() as u64;
-            self.stats.lost_bytes += cursor.size.saturating_sub(size);
-            cursor.size = size;
-        }
-        let rest_len = rest.len();
-        if at_end && rest_len > 0 && partial_is_due(cursor, now, &self.settings) {
-            let partial_offset = offset + framed.taken as u64;
-            framed.taken = text.len();
-            if rest_len > limits.line_bytes_max {
-                self.stats.long_lines_dropped += 1;
-            } else {
-                framer::frame_partial(rest, partial_offset, cursor.encoding, on_line);
-                framed.lines += 1;
-            }
-        }
-        let taken = skipped + framed.taken;
-        if taken > 0 {
-            cursor.read = Mark::of(start.offset + taken as u64, &buffer[..before + taken]);
-            cursor.scanned = 0;
-        }
-        if !framed.stopped {
-            let held = text.len() - framed.taken;
-            cursor.scanned = cursor.scanned.max(cursor.encoding.whole_units(held));
+        let (settings, stats) = (&self.settings, &mut self.stats);
+        let turn = take_lines(cursor, bytes, is_short, (settings, stats), now, on_line);
+        if turn.taken > 0 {
+            cursor.read = Mark::of(start + turn.taken as u64, &buffer[..before + turn.taken]);
         }
         if let Some(file) = &cursor.file
             && let Ok(Some(grown)) = cursor.prefix.grown(file)
         {
             cursor.prefix = grown;
         }
-        let span = (taken > 0).then(|| Span {
+        let span = (turn.taken > 0).then_some(Span {
             file: id,
             generation: cursor.generation,
             end: cursor.read,
-            lines: framed.lines,
-            bytes: cursor.read.offset - start.offset,
+            lines: turn.lines,
+            bytes: turn.taken as u64,
         });
-        if at_end {
+        if turn.at_end {
             cursor.state = cursor.state.step(Event::ReachedEnd);
         } else {
             self.queue(id);
@@ -163,17 +118,10 @@ impl Tailer {
         Ok(span)
     }
 
-    fn limits(&self) -> Limits {
-        Limits {
-            line_bytes_max: self.settings.line_bytes_max,
-            long_lines: self.settings.long_lines,
-        }
-    }
-
     /// Looks for the end of a long line behind what is known to hold none. Says how many bytes to read
     /// from the position on, or that there is nothing to hand on yet.
     fn scan_long_line(&mut self, id: FileId) -> io::Result<Option<usize>> {
-        let limits = self.limits();
+        let limits = self.settings.limits();
         let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
         if cursor.scanned < SCAN_FROM {
             return Ok(Some(READ_BYTES));
@@ -268,6 +216,12 @@ impl Tailer {
     }
 }
 
+impl Settings {
+    fn limits(&self) -> Limits {
+        Limits { line_bytes_max: self.line_bytes_max, long_lines: self.long_lines }
+    }
+}
+
 impl Encoding {
     /// `len`, rounded down to whole code units.
     fn whole_units(self, len: usize) -> u64 {
@@ -296,6 +250,48 @@ impl Cursor {
     }
 }
 
+/// Hands on the lines in `bytes`, which lie behind the position; the file ends there if `is_short`.
+fn take_lines(
+    cursor: &mut Cursor,
+    bytes: &[u8],
+    is_short: bool,
+    (settings, stats): (&Settings, &mut Stats),
+    now: Instant,
+    on_line: &mut impl FnMut(&Line<'_>) -> Flow,
+) -> Turn {
+    let skipped = cursor.skip_preamble(bytes);
+    let text = &bytes[skipped..];
+    let offset = cursor.read.offset + skipped as u64;
+    let limits = settings.limits();
+    let mut framed = framer::frame(text, offset, cursor.encoding, limits, on_line);
+    match limits.long_lines {
+        LongLines::Split => stats.long_line_pieces += framed.long,
+        LongLines::Drop => stats.long_lines_dropped += framed.long,
+    }
+    let rest = &text[framed.taken..];
+    let stands = framed.taken + skipped == 0 && rest.len() as u64 <= cursor.scanned;
+    let at_end = is_short && !framed.stopped && (bytes.is_empty() || stands);
+    if at_end {
+        let size = cursor.read.offset + bytes.len() as u64;
+        stats.lost_bytes += cursor.size.saturating_sub(size);
+        cursor.size = size;
+    }
+    if at_end && !rest.is_empty() && partial_is_due(cursor, now, settings) {
+        if rest.len() > limits.line_bytes_max {
+            stats.long_lines_dropped += 1;
+        } else {
+            framer::frame_partial(rest, offset + framed.taken as u64, cursor.encoding, on_line);
+            framed.lines += 1;
+        }
+        framed.taken = text.len();
+    }
+    let taken = skipped + framed.taken;
+    let known = if taken > 0 { 0 } else { cursor.scanned };
+    let held = if framed.stopped { 0 } else { text.len() - framed.taken };
+    cursor.scanned = known.max(cursor.encoding.whole_units(held));
+    Turn { taken, lines: framed.lines, at_end }
+}
+
 /// Where the first data lies in a file that begins with a hole.
 fn find_data(file: &File) -> io::Result<Option<u64>> {
     let mut first = [0xff];
@@ -306,21 +302,46 @@ fn find_data(file: &File) -> io::Result<Option<u64>> {
     Ok(rustix::fs::seek(file, SeekFrom::Data(0)).ok().filter(|data| *data > 0))
 }
 
-/// Reads the bytes that `mark` covers and as many behind it as `window` has room for besides.
-fn read_window(file: &File, mark: Mark, window: &mut [u8]) -> io::Result<Window> {
-    let before = usize::from(mark.len);
-    let filled = match file.read_at(window, mark.offset - before as u64) {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => before,
+/// Reads the bytes that the position's mark covers and up to `capacity` behind it; `None` if they are
+/// not what they were.
+fn read_window(
+    cursor: &mut Cursor,
+    capacity: usize,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<Window>> {
+    let file = cursor.file.as_ref().expect("the caller opened the file");
+    if cursor.read.offset == 0 {
+        if let Some(data) = find_data(file)? {
+            cursor.skips_nul = true;
+            cursor.read = Mark { offset: data, len: 0, hash: 0 };
+        } else if !cursor.prefix.matches(file)? {
+            // At the start no bytes lie before the position: the fingerprint stands for them.
+            return Ok(None);
+        }
+    }
+    // No more room than the file is known to fill: few files need the whole buffer.
+    let known = cursor.size.saturating_sub(cursor.read.offset).saturating_add(SLACK_BYTES);
+    let capacity = usize::try_from(known).unwrap_or(capacity).min(capacity);
+    let before = usize::from(cursor.read.len);
+    let room = before + capacity;
+    if buffer.len() < room {
+        buffer.resize(room, 0);
+    }
+    let window = &mut buffer[..room];
+    let filled = match file.read_at(window, cursor.read.offset - before as u64) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            return Ok(Some(Window { before: 0, filled: 0, is_short: false }));
+        }
         other => other?,
     };
-    if filled < before || !mark.agrees(&window[..before]) {
-        return Ok(Window::Truncated);
+    if filled < before || !cursor.read.agrees(&window[..before]) {
+        return Ok(None);
     }
-    Ok(Window::Bytes { before, filled })
+    Ok(Some(Window { before, filled, is_short: filled < room }))
 }
 
 /// The last line, which has no end, is as long as it will be.
-pub(super) fn partial_is_due(cursor: &Cursor, now: Instant, settings: &super::Settings) -> bool {
+pub(super) fn partial_is_due(cursor: &Cursor, now: Instant, settings: &Settings) -> bool {
     let quiet = now.duration_since(cursor.grew);
     let finished = cursor.state == State::Draining
         && (cursor.writers.are_gone() || quiet >= settings.last_line_quiet);
