@@ -5,13 +5,28 @@
 //! as long as nothing presses. Once started, the process lets go of its code; what it goes on to run
 //! comes back from the page cache, page by page, in microseconds.
 
-use std::fs;
+use std::convert::Infallible;
 use std::os::raw::c_void;
+use std::time::Duration;
+use std::{fs, future};
 
 use rustix::mm::{Advice, madvise};
+use tokio::time;
 
-/// Unmaps the resident pages of this executable's code. Does nothing where /proc is not mounted.
-pub(crate) fn release_startup_code() {
+/// When everything that only the start does is done, on any machine.
+const STARTED_AFTER: Duration = Duration::from_secs(2);
+
+/// Lets go of the code of the start when it is over, and of what came late once more; never ends.
+pub(crate) async fn release_after_start() -> Infallible {
+    release_startup_code();
+    time::sleep(STARTED_AFTER).await;
+    release_startup_code();
+    future::pending().await
+}
+
+/// Unmaps the resident pages of this executable's code and constants. Does nothing where /proc is not
+/// mounted.
+fn release_startup_code() {
     let (Ok(executable), Ok(maps)) =
         (fs::read_link("/proc/self/exe"), fs::read_to_string("/proc/self/maps"))
     else {
@@ -21,8 +36,8 @@ pub(crate) fn release_startup_code() {
     for (start, end) in maps.lines().filter_map(|line| code_range(line, &executable)) {
         let address = std::ptr::with_exposed_provenance_mut::<c_void>(start);
         #[expect(unsafe_code, reason = "there is no safe way to name a range of one's own code")]
-        // SAFETY: the range is a whole mapping of code, which is never written to; the kernel reads
-        // its pages from the file again when they are run.
+        // SAFETY: the range is a whole mapping of code or constants, which is never written to; the
+        // kernel reads its pages from the file again when they are used.
         let advised = unsafe { madvise(address, end - start, Advice::LinuxDontNeed) };
         if let Err(error) = advised {
             tracing::debug!(%error, "Cannot release the code of the start");
@@ -30,11 +45,14 @@ pub(crate) fn release_startup_code() {
     }
 }
 
-/// The addresses of a line of the process's maps, if it is code of the executable.
+/// The addresses of a line of the process's maps, if it is code of the executable, or the constants
+/// at its beginning. Other read-only parts were written to before, by relocation.
 fn code_range(line: &str, executable: &str) -> Option<(usize, usize)> {
     let mut fields = line.split_ascii_whitespace();
     let (range, rights) = (fields.next()?, fields.next()?);
-    if rights != "r-xp" || fields.nth(3)? != executable {
+    let offset = usize::from_str_radix(fields.next()?, 16).ok()?;
+    let is_constant = rights == "r--p" && offset == 0;
+    if !(rights == "r-xp" || is_constant) || fields.nth(2)? != executable {
         return None;
     }
     let (start, end) = range.split_once('-')?;
@@ -50,6 +68,8 @@ mod tests {
         let name = "/log-shipper";
         let line = "7f10-7f20 r-xp 00001000 08:01 42                         /log-shipper";
         assert_eq!(code_range(line, name), Some((0x7f10, 0x7f20)));
+        let constants = line.replace("r-xp 00001000", "r--p 00000000");
+        assert_eq!(code_range(&constants, name), Some((0x7f10, 0x7f20)));
         for other in [
             line.replace("r-xp", "r--p"),
             line.replace("r-xp", "rw-p"),

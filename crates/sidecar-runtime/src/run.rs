@@ -165,8 +165,11 @@ async fn work<S: Sidecar>(config: S::Config, context: Context) -> Result<Exit, S
     };
     drop(starting);
     tracing::info!("Started");
-    footprint::release_startup_code();
-    let outcome = sidecar.run().await;
+    let outcome = tokio::select! {
+        biased;
+        outcome = sidecar.run() => outcome,
+        never = footprint::release_after_start() => match never {},
+    };
     lifecycle.finish();
     Ok(match outcome {
         Outcome::Drained => Exit::Success,
