@@ -60,8 +60,8 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value = "5")]
     pub(crate) sink_file_keep: String,
 
-    /// Header "NAME: VALUE" for each request of the http sink; repeatable
-    #[arg(long, value_name = "HEADER", value_delimiter = ',')]
+    /// Header "NAME: VALUE" for each request of the http sink; repeatable, a line each in the variable
+    #[arg(long, value_name = "HEADER", value_delimiter = '\n')]
     pub(crate) header: Vec<String>,
 
     /// Field KEY=VALUE that each JSON record carries; repeatable

@@ -49,7 +49,7 @@ pub struct Config {
 pub(crate) enum OnFull {
     /// Reading stops; the files are the buffer.
     Block,
-    /// The batch at the sink is given up and counted.
+    /// The batch that waits is given up and counted.
     DropOldest,
 }
 
@@ -69,8 +69,6 @@ pub(crate) struct FileConfig {
 }
 
 pub(crate) struct HttpConfig {
-    /// As typed, for the log.
-    pub(crate) url: String,
     pub(crate) endpoint: Endpoint,
     pub(crate) tls: TlsSettings,
     pub(crate) timeout: Duration,
@@ -85,7 +83,7 @@ impl fmt::Debug for HttpConfig {
         // Header values may be secrets.
         let names: Vec<_> = self.headers.keys().map(HeaderName::as_str).collect();
         f.debug_struct("HttpConfig")
-            .field("url", &self.url)
+            .field("url", &format_args!("{}", self.endpoint))
             .field("tls", &self.tls)
             .field("timeout", &self.timeout)
             .field("headers", &names)
@@ -202,8 +200,19 @@ fn glob_of(path: &std::path::Path) -> String {
 }
 
 fn labels(typed: &[String], rejections: &mut Rejections) -> Option<Vec<(String, String)>> {
-    let parsed: Vec<_> = typed.iter().map(|text| rejections.parse("label", text, label)).collect();
-    parsed.into_iter().collect()
+    let mut labels: Vec<(String, String)> = Vec::new();
+    let mut accepted = true;
+    for text in typed {
+        match rejections.parse("label", text, label) {
+            Some((key, _)) if labels.iter().any(|(known, _)| *known == key) => {
+                rejections.reject("label", text, "another label has this key");
+                accepted = false;
+            }
+            Some(label) => labels.push(label),
+            None => accepted = false,
+        }
+    }
+    accepted.then_some(labels)
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -251,7 +260,6 @@ fn sink(args: &Args, rejections: &mut Rejections) -> Option<SinkConfig> {
             let endpoint = required_url(url, rejections, Endpoint::from_str)?;
             let tls = tls(args, rejections)?;
             Some(SinkConfig::Http(Box::new(HttpConfig {
-                url: url.unwrap_or_default().to_owned(),
                 endpoint,
                 tls,
                 timeout: timeout?,
@@ -283,9 +291,11 @@ fn required_url<T, E: fmt::Display>(
     match parse(url) {
         Ok(parsed) => Some(parsed),
         Err(error) => {
-            // A user and a password may stand before the '@'.
-            let shown = url.rsplit_once('@').map_or(url, |(_secret, rest)| rest);
-            rejections.reject("sink-url", shown, error);
+            // A user and a password may stand before the '@', a key behind the '?'.
+            match url.find(['@', '?']) {
+                Some(_) => rejections.reject("sink-url", "", "not an address without secrets"),
+                None => rejections.reject("sink-url", url, error),
+            }
             None
         }
     }
@@ -341,8 +351,8 @@ fn headers(typed: &[String], rejections: &mut Rejections) -> Option<HeaderMap> {
                 headers.append(name, value);
             }
             Err(reason) => {
-                // The value may be a secret: only the name is shown.
-                let name = text.split(':').next().unwrap_or_default();
+                // The value may be a secret: only the name is shown, if there is one.
+                let name = text.split([':', ' ']).next().unwrap_or_default();
                 rejections.reject("header", name, reason);
                 accepted = false;
             }

@@ -20,9 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sidecar_runtime::Backoff;
+use sidecar_runtime::{Backoff, Lifecycle};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use crate::batch::{Batch, halve};
@@ -33,6 +33,8 @@ use crate::sink::{Answer, Refusal, Sink};
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause that we choose ourselves.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The longest pause in a drain, whatever the server asks for: the time is limited.
+const DRAIN_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// A failure that goes on is logged so often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -69,6 +71,7 @@ pub(crate) struct Delivery {
     sink: Sink,
     backoff: Backoff,
     metrics: Arc<Metrics>,
+    lifecycle: Lifecycle,
     failing: Option<Failing>,
 }
 
@@ -81,9 +84,9 @@ struct Failing {
 }
 
 impl Delivery {
-    pub(crate) fn new(sink: Sink, metrics: Arc<Metrics>) -> Delivery {
+    pub(crate) fn new(sink: Sink, metrics: Arc<Metrics>, lifecycle: Lifecycle) -> Delivery {
         let backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
-        Delivery { sink, backoff, metrics, failing: None }
+        Delivery { sink, backoff, metrics, lifecycle, failing: None }
     }
 
     /// Delivers batches until no more come.
@@ -116,7 +119,7 @@ impl Delivery {
                 Step::Backoff(pause) => {
                     self.on_refused(&answer, pause);
                     parts.push(part);
-                    sleep(pause).await;
+                    pause_within(&self.lifecycle, pause).await;
                 }
                 Step::Split(at) => {
                     parts.push(part.slice(at..));
@@ -162,6 +165,15 @@ impl Delivery {
             warn!(reason, %detail, attempts, ?pause, "The sink does not take records; trying again");
             self.metrics.sink_failing.set(1);
         }
+    }
+}
+
+/// Sleeps; a drain that begins cuts the sleep short.
+async fn pause_within(lifecycle: &Lifecycle, pause: Duration) {
+    let end = Instant::now() + pause;
+    tokio::select! {
+        () = sleep_until(end) => {}
+        () = lifecycle.draining() => sleep_until(end.min(Instant::now() + DRAIN_PAUSE_MAX)).await,
     }
 }
 

@@ -68,16 +68,6 @@ impl Keeper {
         result.is_ok()
     }
 
-    /// The last save, for which everything waits.
-    pub(crate) async fn save_last(&mut self, snapshot: Option<Snapshot>) -> bool {
-        if self.saving.is_some() {
-            self.saved().await;
-        }
-        let Some(snapshot) = snapshot else { return !self.failing };
-        self.save(snapshot);
-        self.saved().await
-    }
-
     fn note(&mut self, result: &io::Result<()>) {
         match result {
             Ok(()) => {

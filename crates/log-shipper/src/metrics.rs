@@ -50,6 +50,8 @@ impl DropReason {
 pub(crate) struct GroupMetrics {
     pub(crate) lines_read: Counter,
     pub(crate) bytes_read: Counter,
+    pub(crate) lines_acked: Counter,
+    pub(crate) bytes_acked: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -57,8 +59,8 @@ pub(crate) struct Metrics {
     lines_read: Group,
     bytes_read: Group,
     lines_dropped: Group,
-    pub(crate) lines_acked: Counter,
-    pub(crate) bytes_acked: Counter,
+    lines_acked: Group,
+    bytes_acked: Group,
     pub(crate) lines_replaced: Counter,
     pub(crate) requests_accepted: Counter,
     requests_refused: Group,
@@ -124,10 +126,8 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 21] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 19] {
         [
-            ("lines_acked", "Lines that the sink has acknowledged", &self.lines_acked),
-            ("bytes_acked", "Bytes of files that the sink has acknowledged", &self.bytes_acked),
             (
                 "lines_replaced",
                 "Lines with bytes that are not UTF-8, replaced",
@@ -152,11 +152,7 @@ impl Metrics {
                 &self.reclaim_refused,
             ),
             ("checkpoints", "Checkpoints written", &self.checkpoints),
-            (
-                "checkpoint_errors",
-                "Checkpoints that could not be written",
-                &self.checkpoint_errors,
-            ),
+            ("checkpoint_errors", "Checkpoints that could not be written", &self.checkpoint_errors),
             ("rotations", "Files that lost their name", &self.tail.rotations),
             ("truncations", "Files that were truncated", &self.tail.truncations),
             (
@@ -190,10 +186,12 @@ impl Metrics {
         ]
     }
 
-    fn groups(&self) -> [(&'static str, &'static str, &Group); 4] {
+    fn groups(&self) -> [(&'static str, &'static str, &Group); 6] {
         [
             ("lines_read", "Lines read, by pattern", &self.lines_read),
             ("bytes_read", "Bytes read, by pattern", &self.bytes_read),
+            ("lines_acked", "Lines that the sink has acknowledged, by pattern", &self.lines_acked),
+            ("bytes_acked", "Bytes of files acknowledged, by pattern", &self.bytes_acked),
             ("lines_dropped", "Lines that are not shipped, by reason", &self.lines_dropped),
             ("retries", "Attempts that are made again, by reason", &self.requests_refused),
         ]
@@ -216,6 +214,8 @@ impl Metrics {
         GroupMetrics {
             lines_read: self.lines_read.get_or_create_owned(&label),
             bytes_read: self.bytes_read.get_or_create_owned(&label),
+            lines_acked: self.lines_acked.get_or_create_owned(&label),
+            bytes_acked: self.bytes_acked.get_or_create_owned(&label),
         }
     }
 

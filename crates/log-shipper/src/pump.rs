@@ -35,6 +35,8 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(3);
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(500);
 /// Between two looks at what can be deleted.
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
+/// A batch that the sink could take does not wait longer than this to become full.
+const BATCH_AGE_MAX: Duration = Duration::from_millis(100);
 /// For how long the sink may hold a batch before `drop-oldest` drops.
 const FULL_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -66,6 +68,8 @@ pub(crate) struct Pump {
 #[derive(Debug)]
 pub(crate) struct State {
     filling: Batch,
+    /// When the first record came into it.
+    filling_since: Instant,
     /// The empty buffer of the batch that was delivered last.
     spare: Batch,
     /// Since when the sink has a batch.
@@ -73,6 +77,8 @@ pub(crate) struct State {
     /// What was dropped behind the batch in flight: positions move over it once that is settled.
     dropped_behind: Vec<Span>,
     gone: Option<String>,
+    /// In the drain: when its next step begins.
+    pass_until: Option<Instant>,
     /// Directory events wait to be taken in, not before `next_look`.
     is_woken: bool,
     next_look: Instant,
@@ -89,10 +95,12 @@ impl State {
         let now = Instant::now();
         State {
             filling: Batch::default(),
+            filling_since: now,
             spare: Batch::default(),
             in_flight: None,
             dropped_behind: Vec::new(),
             gone: None,
+            pass_until: None,
             is_woken: false,
             next_look: now,
             unpublished: true,
@@ -199,10 +207,18 @@ impl Pump {
         self.state.next_look = Instant::now() + FOLLOW_INTERVAL;
     }
 
-    /// Reads while the sink has room, and does what is due.
+    /// Reads while the sink has room, and does what is due. Ends before that when the drain begins, or
+    /// in the drain at its next step.
     async fn pass(&mut self) {
         loop {
             self.hand_over();
+            let is_over = match self.state.pass_until {
+                Some(until) => Instant::now() >= until,
+                None => self.lifecycle.is_draining(),
+            };
+            if is_over {
+                break;
+            }
             if self.state.filling.is_full() && !self.make_room() {
                 break;
             }
@@ -229,6 +245,9 @@ impl Pump {
 
     fn read(&mut self, id: FileId, source: &Source) {
         self.recorder.begin(source, SystemTime::now());
+        if self.state.filling.is_empty() {
+            self.state.filling_since = Instant::now();
+        }
         let (batch, recorder) = (&mut self.state.filling, &self.recorder);
         let mut replaced = 0;
         let span = self.tailer.read(id, now(), |line| {
@@ -249,7 +268,8 @@ impl Pump {
     /// Gives the batch to the sink if that is free and there is nothing to wait for.
     fn hand_over(&mut self) {
         let state = &mut self.state;
-        let leaves = state.filling.is_full() || !self.tailer.has_ready();
+        let is_old = state.filling_since.elapsed() >= BATCH_AGE_MAX;
+        let leaves = state.filling.is_full() || is_old || !self.tailer.has_ready();
         if state.in_flight.is_some() || state.filling.is_empty() || !leaves {
             return;
         }
@@ -268,11 +288,18 @@ impl Pump {
             Report::Settled { mut batch, rejected } => {
                 self.state.unpublished = true;
                 self.state.in_flight = None;
-                for span in batch.spans.iter().chain(&self.state.dropped_behind) {
+                let mut rejected = rejected;
+                for span in &batch.spans {
+                    self.tailer.acknowledge(span);
+                    let group = &self.groups[span.group];
+                    let of_span = rejected.min(span.lines);
+                    group.lines_acked.inc_by(span.lines - of_span);
+                    group.bytes_acked.inc_by(span.bytes);
+                    rejected -= of_span;
+                }
+                for span in &self.state.dropped_behind {
                     self.tailer.acknowledge(span);
                 }
-                self.metrics.lines_acked.inc_by(batch.lines - rejected);
-                self.metrics.bytes_acked.inc_by(batch.file_bytes);
                 batch.clear();
                 self.state.spare = batch;
                 self.state.dropped_behind.clear();

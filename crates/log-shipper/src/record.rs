@@ -101,6 +101,10 @@ impl Recorder {
             out.extend_from_slice(b",\"id\":\"");
             out.extend_from_slice(format!("{:016x}-", self.file_id).as_bytes());
             out.extend_from_slice(offset);
+            if line.part == Part::Partial {
+                // The whole line may come later; it is not a duplicate of its beginning.
+                out.extend_from_slice(b"-partial");
+            }
             out.push(b'"');
         }
         out.extend_from_slice(b",\"message\":");

@@ -75,7 +75,7 @@ impl Sidecar for LogShipper {
         };
         let (batches, batches_rx) = mpsc::channel(1);
         let (reports_tx, reports) = mpsc::channel(1);
-        let delivery = Delivery::new(sink, Arc::clone(&metrics));
+        let delivery = Delivery::new(sink, Arc::clone(&metrics), lifecycle.clone());
         let reloads = lifecycle.reloads();
         let pump = Pump {
             policy,

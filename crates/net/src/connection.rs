@@ -8,14 +8,19 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http1;
+use tokio::time::timeout;
 
 use crate::client::Response;
 use crate::connect::Io;
+
+/// For the body of an answer, once its head is there.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) type Request = hyper::Request<Full<Bytes>>;
 
@@ -79,10 +84,12 @@ impl Connection {
                 });
             }
         };
-        let (body, whole) = self
-            .collect(body, response_body_bytes_max)
-            .await
-            .map_err(|source| ExchangeError::Lost { source })?;
+        // The status is the answer; what keeps its body from arriving costs only the connection.
+        let collect = timeout(BODY_TIMEOUT, self.collect(body, response_body_bytes_max));
+        let (body, whole) = match collect.await {
+            Ok(Ok(collected)) => collected,
+            Ok(Err(_)) | Err(_) => (Bytes::new(), false),
+        };
         let reusable = whole && self.driver.is_some();
         let response = Response { status: head.status, headers: head.headers, body };
         Ok(Exchange { response, reusable })

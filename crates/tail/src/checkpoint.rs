@@ -42,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) prefix: Prefix,
     /// Everything before is acknowledged.
     pub(crate) acked: Mark,
+    /// How large the file was seen to be.
+    pub(crate) size: u64,
     /// How often the file was truncated and begun again.
     pub(crate) generation: u32,
     /// It is no longer written under the name it was discovered by.
@@ -261,6 +263,7 @@ mod tests {
             inode: Inode { dev: 1, ino: 2, born: 3 },
             prefix: Prefix { len: 4, hash: u64::MAX },
             acked: Mark { offset, len: 6, hash: 7 },
+            size: offset,
             generation: 8,
             rotated: false,
             seen: 9,

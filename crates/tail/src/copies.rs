@@ -11,7 +11,7 @@ use std::fs::File;
 use std::os::unix::fs::{DirEntryExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::identity::{Mark, Prefix};
+use crate::identity::{self, Inode, Mark, Prefix};
 
 /// Names looked at beside one file.
 const SIBLINGS_MAX: usize = 1_024;
@@ -23,16 +23,24 @@ pub(crate) fn is_compressed_name(path: &Path) -> bool {
     path.extension().is_some_and(|ending| COMPRESSED.iter().any(|it| ending == *it))
 }
 
-/// `name` may be what rotation makes of `original`.
+/// `name` is what rotation makes of `original`, in the same directory.
 pub(crate) fn is_rotated_name(name: &Path, original: &Path) -> bool {
-    let (Some(name), Some(stem)) = (name.file_name(), original.file_stem()) else { return false };
-    Some(name) != original.file_name()
-        && name.as_encoded_bytes().starts_with(stem.as_encoded_bytes())
+    names_before_rotation(name).any(|before| before == original)
 }
 
 /// The names that `path` can have had before rotation put something behind them: numbers, dates and
-/// words like `old`. The longest comes first.
+/// words like `old`, or put them before its ending. The longest comes first.
 pub(crate) fn names_before_rotation(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let ending = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
+    let stem = path.with_extension("");
+    let inner: Vec<PathBuf> = suffixes_cut(&stem)
+        .into_iter()
+        .map(|name| PathBuf::from(format!("{}.{ending}", name.display())))
+        .collect();
+    suffixes_cut(path).into_iter().chain(inner)
+}
+
+fn suffixes_cut(path: &Path) -> Vec<PathBuf> {
     const SEPARATORS: [char; 4] = ['.', '-', '_', '~'];
     const WORDS: [&str; 4] = ["old", "bak", "orig", "prev"];
     let is_suffix = |text: &str| {
@@ -41,7 +49,8 @@ pub(crate) fn names_before_rotation(path: &Path) -> impl Iterator<Item = PathBuf
     };
     let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
     let ends = name.rmatch_indices(SEPARATORS).map(|(index, _)| name.split_at(index));
-    ends.filter(move |(_, suffix)| is_suffix(suffix)).map(|(name, _)| path.with_file_name(name))
+    let cut = ends.filter(|(name, suffix)| !name.is_empty() && is_suffix(suffix));
+    cut.map(|(name, _)| path.with_file_name(name)).collect()
 }
 
 /// Opens for reading without waiting for a writer, as a FIFO would.
@@ -85,8 +94,10 @@ pub(crate) fn find_copy(path: &Path, prefix: Prefix, mark: Mark) -> Option<(Path
 }
 
 /// Where the inode lies now, in the directory of `path`.
-pub(crate) fn find_inode(path: &Path, ino: u64) -> Option<PathBuf> {
-    siblings(path).into_iter().find(|sibling| sibling.ino == ino).map(|sibling| sibling.path)
+pub(crate) fn find_inode(path: &Path, inode: &Inode) -> Option<PathBuf> {
+    let same = |path: &Path| identity::look_at(path).is_ok_and(|look| look.inode == *inode);
+    let siblings = siblings(path).into_iter();
+    siblings.filter(|it| it.ino == inode.ino).map(|it| it.path).find(|path| same(path))
 }
 
 #[cfg(test)]
@@ -97,11 +108,12 @@ mod tests {
     fn rotation_keeps_the_beginning_of_a_name() {
         let original = Path::new("/l/access.log");
         for name in ["access.log.1", "access.log-20260102", "access-2026.log", "access.1.log"] {
-            assert!(is_rotated_name(Path::new(name), original), "{name}");
+            assert!(is_rotated_name(&Path::new("/l").join(name), original), "{name}");
         }
-        for name in ["access.log", "error.log", "ccess.log.1"] {
-            assert!(!is_rotated_name(Path::new(name), original), "{name}");
+        for name in ["access.log", "error.log", "access2.log", "access-worker.log", "ccess.log.1"] {
+            assert!(!is_rotated_name(&Path::new("/l").join(name), original), "{name}");
         }
+        assert!(!is_rotated_name(Path::new("/other/access.log.1"), original));
         assert!(is_compressed_name(Path::new("access.log.2.gz")));
         assert!(!is_compressed_name(Path::new("gz")));
     }
@@ -116,6 +128,7 @@ mod tests {
         assert_eq!(names("/l/a.log-2026-01-02"), ["/l/a.log-2026-01", "/l/a.log-2026", "/l/a.log"]);
         assert_eq!(names("/l/a.log.old"), ["/l/a.log"]);
         assert!(names("/l/a.log.index").is_empty());
+        assert_eq!(names("/l/a-1.log"), ["/l/a.log"]);
         assert!(names("/l/a").is_empty());
     }
 

@@ -80,6 +80,8 @@ pub struct Span {
     pub(crate) file: FileId,
     pub(crate) generation: u32,
     pub(crate) end: Mark,
+    /// [`Source::group`] of the file.
+    pub group: usize,
     /// Lines handed on within it.
     pub lines: u64,
     /// Bytes of the file that it covers.
@@ -97,17 +99,20 @@ impl Span {
 /// Who still has the file open for writing, as far as directory events tell.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Writers {
-    /// Descriptors opened by others since the file is known, one more if it was there before.
+    /// Descriptors opened by others.
     opened: u32,
     closed: u32,
 }
 
+/// Even if every writer was seen to close a file, it is watched for so long: events can be late.
+const GONE_QUIET: Duration = Duration::from_secs(1);
 /// A file closed this often is written by a program that opens it for each line.
 const CLOSES_OF_A_STEADY_WRITER_MAX: u32 = 2;
 
 impl Writers {
-    pub(crate) fn of_existing_file() -> Writers {
-        Writers { opened: 1, closed: 0 }
+    /// Of a file that was there before anybody looked: more descriptors than will be seen to close.
+    pub(crate) fn unknown() -> Writers {
+        Writers { opened: u32::MAX, closed: 0 }
     }
 
     pub(crate) fn on_opened(&mut self) {
@@ -256,6 +261,7 @@ impl Cursor {
     pub(crate) fn start_at(&mut self, read: Mark, acked: Mark) {
         (self.read, self.acked) = (read, acked);
         self.suspect = None;
+        self.unsent.on_acked(acked.offset, self.size);
     }
 
     /// The descriptor is of no more use: everything is read and delivered, and nothing came for
@@ -266,7 +272,33 @@ impl Cursor {
             && self.suspect.is_none()
             && self.is_acknowledged()
             && self.read.offset == self.size
-            && (self.writers.are_gone() || now.duration_since(self.grew) >= quiet)
+            && (self.rests(now, GONE_QUIET) && self.writers.are_gone() || self.rests(now, quiet))
+    }
+
+    fn rests(&self, now: Instant, quiet: Duration) -> bool {
+        now.duration_since(self.grew) >= quiet
+    }
+
+    /// The last line, which has no end, is as long as it will be: the file was rotated, and nobody
+    /// writes to it any more.
+    pub(crate) fn has_last_line(&self, now: Instant, quiet: Duration) -> bool {
+        self.state == State::Draining
+            && (self.rests(now, GONE_QUIET) && self.writers.are_gone() || self.rests(now, quiet))
+    }
+
+    /// Bytes wait to be read, and it is not in the queue: something went wrong.
+    pub(crate) fn has_unread(&self) -> bool {
+        let known = self.read.offset + self.scanned + self.encoding.unit() as u64 - 1;
+        !self.queued && self.suspect.is_none() && known < self.size
+    }
+
+    /// Bytes that are still to be read or acknowledged; the beginning of a line that has no end is not.
+    pub(crate) fn owed_bytes(&self) -> u64 {
+        if self.suspect.is_some() {
+            return self.size;
+        }
+        let unread = if self.queued || self.has_unread() { self.size } else { self.read.offset };
+        unread.saturating_sub(self.acked.offset)
     }
 
     pub(crate) fn entry(&self, seen: u64) -> Entry {
@@ -276,6 +308,7 @@ impl Cursor {
             inode: self.inode,
             prefix: self.prefix,
             acked: self.acked,
+            size: self.size,
             generation: self.generation,
             rotated: self.state.is_rotated(),
             seen,
@@ -306,7 +339,12 @@ mod tests {
 
     #[test]
     fn writers_are_gone_when_as_many_closed_as_opened_unless_they_come_for_each_line() {
-        let mut writers = Writers::of_existing_file();
+        let mut unknown = Writers::unknown();
+        unknown.on_closed();
+        assert!(!unknown.are_gone());
+        let mut writers = Writers::default();
+        assert!(!writers.are_gone());
+        writers.on_opened();
         assert!(!writers.are_gone());
         writers.on_closed();
         assert!(writers.are_gone());

@@ -77,8 +77,11 @@ impl Globs {
     /// Adds a pattern of files to leave alone.
     ///
     /// # Errors
-    /// A pattern that is malformed.
+    /// A pattern that is malformed or not absolute.
     pub fn exclude(&mut self, pattern: &str) -> Result<(), PatternError> {
+        if !Path::new(pattern).is_absolute() {
+            return Err(PatternError::Relative);
+        }
         self.exclude.push(compile(pattern)?);
         Ok(())
     }

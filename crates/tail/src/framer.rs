@@ -105,11 +105,11 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The line without the CR of a CRLF.
+    /// The line without the CR of a CRLF. A piece that is cut there keeps it: more follows.
     #[must_use]
     pub fn text(&self) -> &'a [u8] {
         match (self.bytes, self.part) {
-            ([text @ .., b'\r'], Part::Whole) => text,
+            ([text @ .., b'\r'], Part::Whole | Part::Partial) => text,
             (bytes, _) => bytes,
         }
     }
@@ -138,8 +138,6 @@ pub(crate) struct Framed {
     pub(crate) lines: u64,
     /// Pieces of lines above the limit, the last one not counted, or lines dropped.
     pub(crate) long: u64,
-    /// Bytes of dropped lines.
-    pub(crate) dropped_bytes: u64,
     pub(crate) stopped: bool,
 }
 
@@ -163,7 +161,6 @@ pub(crate) fn frame(
         if is_long && limits.long_lines == LongLines::Drop {
             let Some(end) = end else { break };
             framed.long += 1;
-            framed.dropped_bytes += end as u64;
             framed.taken += end + encoding.unit();
             continue;
         }

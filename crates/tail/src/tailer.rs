@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::checkpoint::{Entry, LoadWarning, Snapshot, StateDir};
-use crate::cursor::{Cursor, Event, Span, State};
+use crate::cursor::{Cursor, Event, Span, State, Writers};
 use crate::discover::Globs;
 use crate::framer::LongLines;
 use crate::roster::{FileId, Roster, Source};
@@ -158,6 +158,8 @@ pub struct Tailer {
     rescan_at: Instant,
     poll_at: Instant,
     first_scan: bool,
+    /// A file that appears now was made before our eyes: every open and close of it will be seen.
+    events_tell_all: bool,
     last_growth: Instant,
     changed: bool,
     reclaim_was_refused: bool,
@@ -209,6 +211,7 @@ impl Tailer {
             rescan_at: now,
             poll_at: now,
             first_scan: true,
+            events_tell_all: false,
             last_growth: now,
             changed: false,
             reclaim_was_refused: false,
@@ -225,6 +228,9 @@ impl Tailer {
         if changes.overflow {
             self.stats.event_overflows += 1;
             self.watch.forget();
+            for (_, cursor) in self.roster.iter_mut() {
+                cursor.writers = Writers::unknown();
+            }
             self.rescan_at = now;
         }
         self.apply(changes, now);
@@ -344,7 +350,7 @@ impl Tailer {
             directories_polled: self.watch.refused(),
             ..Backlog::default()
         };
-        for (_, cursor) in self.roster.iter().filter(|(_, it)| it.suspect.is_none()) {
+        for (_, cursor) in self.roster.iter() {
             backlog.bytes += cursor.lag_bytes();
             let older = |a: SystemTime, b: SystemTime| a.min(b);
             backlog.since = match (backlog.since, cursor.unsent.since()) {
@@ -355,10 +361,10 @@ impl Tailer {
         backlog
     }
 
-    /// The files with bytes that are not acknowledged, and how many.
+    /// The files with bytes that are not acknowledged, and how many. The beginning of a line that has
+    /// no end yet does not count.
     pub fn unsent(&self) -> impl Iterator<Item = (&Source, u64)> {
-        let files = self.roster.iter().filter(|(_, it)| it.suspect.is_none());
-        let files = files.map(|(_, it)| (it.source.as_ref(), it.lag_bytes()));
+        let files = self.roster.iter().map(|(_, it)| (it.source.as_ref(), it.owed_bytes()));
         files.filter(|(_, bytes)| *bytes > 0)
     }
 
@@ -384,7 +390,7 @@ impl Tailer {
             if was_done && !self.draining.contains(&id) {
                 self.draining.push(id);
             }
-        } else if cursor.state == State::Reading && !cursor.queued {
+        } else if cursor.has_unread() {
             // An error has ended its turns; this is the next try.
             self.queue(id);
         }

@@ -187,10 +187,11 @@ impl Watch {
         }
     }
 
-    /// Forgets a directory that is gone, and all below it.
-    pub(crate) fn remove(&mut self, directory: &Path) {
+    /// Forgets a directory that is gone, and all below it. Says whether anything was watched there.
+    pub(crate) fn remove(&mut self, directory: &Path) -> bool {
         self.refused.retain(|path| !path.starts_with(directory));
-        let Some(watcher) = &mut self.watcher else { return };
+        let Some(watcher) = &mut self.watcher else { return false };
+        let before = self.watched.len();
         self.watched.retain(|path| {
             let stays = !path.starts_with(directory);
             if !stays {
@@ -199,6 +200,7 @@ impl Watch {
             }
             stays
         });
+        self.watched.len() < before
     }
 
     /// Forgets what is watched, so that each directory is watched anew when it is added again: after

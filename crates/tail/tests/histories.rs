@@ -5,6 +5,12 @@
 //! them; the lines of one file come in order; a line comes twice only after a kill. The number of
 //! histories is 300, or what `OUTRIDER_HISTORIES` says.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy does not see that all of this is a test"
+)]
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -195,7 +201,7 @@ impl World {
 
     fn end_half(&mut self, stream: usize) {
         if let Some(text) = self.streams[stream].half.take() {
-            let rest = text[text.len() / 2..].to_owned() + "\n";
+            let rest = text.split_at(text.len() / 2).1.to_owned() + "\n";
             self.put(stream, rest.as_bytes());
             let current = self.streams[stream].current;
             self.generations[current].lines.push(text);
@@ -215,7 +221,7 @@ impl World {
     fn half(&mut self, stream: usize) {
         self.end_half(stream);
         let text = self.text(stream, false);
-        self.put(stream, text[..text.len() / 2].to_owned().as_bytes());
+        self.put(stream, text.split_at(text.len() / 2).0.as_bytes());
         self.streams[stream].half = Some(text);
     }
 

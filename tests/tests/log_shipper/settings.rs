@@ -17,7 +17,7 @@ const BAD_VALUES: [(&str, &str); 23] = [
     ("--sink-timeout", "later"),
     ("--sink-file-max-bytes", "lots"),
     ("--sink-file-keep", "-2"),
-    ("--header", "no colon here"),
+    ("--header", "nocolon"),
     ("--label", "novalue"),
     ("--format", "xml"),
     ("--compression", "rar"),

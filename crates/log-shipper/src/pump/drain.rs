@@ -25,6 +25,7 @@ impl Pump {
         let deadline = self.lifecycle.deadline().unwrap_or(started);
         let flush_at = deadline - RESERVE.min(grace / 5);
         let checkpoint_at = deadline - CHECKPOINT_RESERVE.min(grace / 10);
+        self.state.pass_until = Some(flush_at);
         while !self.is_at_rest(started) && Instant::now() < flush_at && !self.is_cut_short() {
             self.tailer.rescan_now(now());
             self.pass().await;
@@ -35,6 +36,7 @@ impl Pump {
         }
         info!(seconds = started.elapsed().as_secs_f64(), "The files are quiet; flushing");
         self.tailer.rescan_now(now());
+        self.state.pass_until = Some(checkpoint_at);
         let partials = self.flush(checkpoint_at).await;
         self.publish();
         let is_saved = self.save_last().await;
@@ -92,6 +94,13 @@ impl Pump {
 
     /// Waits for a report or a directory event until `until`; a second signal ends everything.
     async fn wait(&mut self, until: Instant) {
+        let keeper = &mut self.keeper;
+        let saved = async {
+            match keeper {
+                Some(keeper) => keeper.saved().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.lifecycle.expired() => {
@@ -100,25 +109,33 @@ impl Pump {
             report = self.reports.recv() => {
                 self.on_event(report.map_or(Event::Closed, Event::Reported));
             }
+            is_saved = saved => self.on_event(Event::Saved(is_saved)),
             () = sleep_until(until) => {}
         }
     }
 
     async fn save_last(&mut self) -> bool {
-        let snapshot = self.tailer.snapshot();
-        match &mut self.keeper {
-            Some(keeper) => keeper.save_last(snapshot).await,
+        let Some(keeper) = &mut self.keeper else { return true };
+        if keeper.due().is_none() && !keeper.saved().await {
+            self.tailer.snapshot_failed();
+        }
+        match self.tailer.snapshot() {
+            Some(snapshot) => {
+                keeper.save(snapshot);
+                keeper.saved().await
+            }
             None => true,
         }
     }
 
     fn outcome(&self, partials: Vec<FileId>, is_saved: bool) -> Outcome {
-        if self.is_flushed() && partials.is_empty() && is_saved {
+        let unsent: Vec<_> = self.tailer.unsent().collect();
+        let is_sent = self.is_flushed() && partials.is_empty() && unsent.is_empty();
+        if is_sent && is_saved {
             return Outcome::Drained;
         }
         let mut left = Vec::new();
-        if !self.is_flushed() || !partials.is_empty() {
-            let unsent: Vec<_> = self.tailer.unsent().collect();
+        if !is_sent {
             let bytes: u64 = unsent.iter().map(|(_, bytes)| bytes).sum();
             left.push(format!("{bytes} unsent bytes in {} files", unsent.len()));
             let names = unsent.iter().take(NAMES_MAX);

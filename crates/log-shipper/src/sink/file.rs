@@ -88,12 +88,16 @@ impl Output {
 
     fn append(&mut self, records: &[u8], written: &Written) -> io::Result<()> {
         let size = records.len() as u64;
+        let is_in_place = self.is_in_place();
         let outgrown = self.len > 0 && self.len.saturating_add(size) > self.config.bytes_max;
-        if outgrown {
+        if outgrown || !is_in_place {
+            // What was written is on disk before its file is out of sight.
             self.file.sync_data()?;
+        }
+        if outgrown && is_in_place {
             rotate(&self.config.path, self.config.keep)?;
         }
-        if outgrown || !self.is_in_place() {
+        if outgrown || !is_in_place {
             (self.file, self.len) = open(&self.config.path)?;
             written.set(&self.file);
         }
@@ -120,6 +124,9 @@ impl Output {
 
 fn open(path: &Path) -> io::Result<(Arc<File>, u64)> {
     let file = File::options().create(true).append(true).open(path)?;
+    if let Some(directory) = path.parent() {
+        File::open(directory)?.sync_all()?;
+    }
     let len = file.metadata()?.len();
     Ok((Arc::new(file), len))
 }
@@ -171,5 +178,19 @@ mod tests {
         output.append(b"2\n", &written).unwrap();
         assert_eq!(fs::read(dir.path().join("moved")).unwrap(), b"1\n");
         assert_eq!(fs::read(dir.path().join("out.log")).unwrap(), b"2\n");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_at_its_limit_costs_no_older_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut output, written) = output(dir.path(), 4, 2);
+        for records in ["111\n", "222\n", "333\n"] {
+            output.append(records.as_bytes(), &written).unwrap();
+        }
+        fs::rename(dir.path().join("out.log"), dir.path().join("moved")).unwrap();
+        output.append(b"444\n", &written).unwrap();
+        let text = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!((text("out.log"), text("out.log.1")), ("444\n".into(), "222\n".into()));
+        assert_eq!((text("out.log.2"), text("moved")), ("111\n".into(), "333\n".into()));
     }
 }

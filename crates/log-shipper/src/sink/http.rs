@@ -142,7 +142,7 @@ fn client(config: &HttpConfig) -> Result<Client, StartError> {
         response_body_bytes_max: RESPONSE_BYTES_MAX,
     };
     Client::new(config.endpoint.clone(), &config.tls, limits)
-        .map_err(|error| StartError::new("sink-url", &config.url, chain(&error)))
+        .map_err(|error| StartError::new("sink-url", config.endpoint.to_string(), chain(&error)))
 }
 
 /// What an answer means for the records.

@@ -123,7 +123,7 @@ impl Tailer {
             queued: false,
             scan: self.stats.rescans,
             grew: now,
-            writers: if self.first_scan { Writers::of_existing_file() } else { Writers::default() },
+            writers: if self.events_tell_all { Writers::default() } else { Writers::unknown() },
             unsent,
             suspect: None,
             inherits: None,
@@ -218,13 +218,10 @@ impl Tailer {
         if let Some(entry) = copied {
             return Start::CopyOfSaved(entry.clone());
         }
-        let original = self.roster.iter().find(|(other, it)| {
-            *other != id
-                && !it.state.is_rotated()
-                && beside(&it.path)
-                && copies::is_rotated_name(&cursor.path, &it.path)
-        });
-        original.map_or(Start::Fresh, |(of, _)| Start::Suspect(of))
+        if self.first_scan {
+            return Start::Fresh;
+        }
+        self.original_of(&cursor.path).map_or(Start::Fresh, Start::Suspect)
     }
 
     /// Watches where a symbolic link leads to.
@@ -269,6 +266,20 @@ impl Tailer {
                 self.mark_rotated(id);
             }
         }
+    }
+
+    /// Files of which something was not acknowledged, and that are nowhere to be found.
+    pub(super) fn count_lost_strays(&mut self) {
+        let is_lost = |it: &Entry| {
+            it.acked.offset < it.size && it.last_path.parent().is_some_and(Path::is_dir)
+        };
+        for entry in self.strays.iter().filter(|it| is_lost(it)) {
+            let bytes = entry.size - entry.acked.offset;
+            self.stats.unknown_losses += 1;
+            self.stats.lost_bytes += bytes;
+            warn!(file = %entry.last_path.display(), bytes, "A file is gone before it was shipped");
+        }
+        self.strays.retain(|it| !is_lost(it));
     }
 
     /// The inode was made after the checkpoint was saved, so it cannot have been read before.

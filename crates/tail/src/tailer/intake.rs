@@ -76,12 +76,14 @@ impl Tailer {
         let discovered = origins.iter().find(|(path, _)| path == from).map(|(_, it)| it.clone());
         let discovered = discovered.unwrap_or_else(|| from.to_path_buf());
         let known = self.roster.by_inode(&look.inode);
+        let known =
+            known.filter(|id| self.roster.get(*id).is_some_and(|it| it.inode == look.inode));
         if let Some(id) = known {
             if self.roster.by_path(from) == Some(id) {
                 self.roster.unlead(from);
             }
             self.move_to(id, to, now);
-            self.note_size(id, look.size, now);
+            self.note_look(id, look, now);
         } else if let Some(group) = self.globs_group(&discovered) {
             // It was renamed before it could be opened under its name.
             if let Some(id) = self.adopt(to, &discovered, group, now)
@@ -133,11 +135,12 @@ impl Tailer {
     }
 
     fn on_vanished(&mut self, path: &Path, now: Instant) {
-        self.watch.remove(path);
+        let was_directory = self.watch.remove(path);
         match self.roster.unlead(path) {
             Some(id) => self.on_name_lost(id, now),
-            // A directory may have gone with all that was in it.
-            None => self.rescan_at = self.rescan_at.min(now + self.settings.poll),
+            // It may have gone with all that was in it, and may come back.
+            None if was_directory => self.rescan_at = now,
+            None => {}
         }
     }
 
@@ -171,7 +174,7 @@ impl Tailer {
 
     fn on_name_of_closed_lost(&mut self, id: FileId, now: Instant) {
         let Some(cursor) = self.roster.get(id) else { return };
-        match copies::find_inode(&cursor.path, cursor.inode.ino) {
+        match copies::find_inode(&cursor.source.path, &cursor.inode) {
             Some(path) => self.move_to(id, &path, now),
             None => {
                 if let Some(cursor) = self.forget(id) {
@@ -268,9 +271,13 @@ impl Tailer {
     pub(super) fn rescan(&mut self, now: Instant) {
         self.stats.rescans += 1;
         self.own_opens.clear();
+        // Whoever wrote to what is found only now was not seen to open it.
+        self.events_tell_all = false;
         self.walk(None, now);
+        self.events_tell_all = self.watch.is_complete();
         if self.first_scan {
             self.recover_strays(now);
+            self.count_lost_strays();
             self.first_scan = false;
         }
         for id in self.roster.ids() {

@@ -13,7 +13,7 @@ use rustix::fs::SeekFrom;
 use tracing::warn;
 
 use super::{READ_BYTES, Settings, Stats, Tailer};
-use crate::cursor::{Cursor, Event, Span, State};
+use crate::cursor::{Cursor, Event, Span};
 use crate::framer::{self, Encoding, Flow, Limits, Line, LongLines};
 use crate::identity::{self, MARK_BYTES_MAX, Mark};
 use crate::roster::{FileId, Source};
@@ -31,6 +31,16 @@ struct Window {
     filled: usize,
     /// Fewer than there was room for: the file ended there.
     is_short: bool,
+}
+
+/// What is known of the end of a line before it is read.
+enum Scan {
+    /// Read so many bytes from the position on.
+    Read(usize),
+    /// Its end is not there yet.
+    Wait,
+    /// It was too long.
+    Dropped(Span),
 }
 
 /// What a turn did with the bytes behind a position.
@@ -75,7 +85,11 @@ impl Tailer {
         now: Instant,
         on_line: &mut impl FnMut(&Line<'_>) -> Flow,
     ) -> io::Result<Option<Span>> {
-        let Some(capacity) = self.scan_long_line(id)? else { return Ok(None) };
+        let capacity = match self.scan_long_line(id, now)? {
+            Scan::Read(capacity) => capacity,
+            Scan::Wait => return Ok(None),
+            Scan::Dropped(span) => return Ok(Some(span)),
+        };
         let mut buffer = std::mem::take(&mut self.buffer);
         let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
         let window = read_window(cursor, capacity, &mut buffer)?;
@@ -102,6 +116,7 @@ impl Tailer {
         let span = (turn.taken > 0).then_some(Span {
             file: id,
             generation: cursor.generation,
+            group: cursor.source.group,
             end: cursor.read,
             lines: turn.lines,
             bytes: turn.taken as u64,
@@ -118,66 +133,68 @@ impl Tailer {
         Ok(span)
     }
 
-    /// Looks for the end of a long line behind what is known to hold none. Says how many bytes to read
-    /// from the position on, or that there is nothing to hand on yet.
-    fn scan_long_line(&mut self, id: FileId) -> io::Result<Option<usize>> {
+    /// Looks for the end of a long line behind what is known to hold none.
+    fn scan_long_line(&mut self, id: FileId, now: Instant) -> io::Result<Scan> {
         let limits = self.settings.limits();
         let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
         if cursor.scanned < SCAN_FROM {
-            return Ok(Some(READ_BYTES));
+            return Ok(Scan::Read(READ_BYTES));
         }
-        let whole = limits.line_bytes_max + READ_BYTES;
+        let whole = Scan::Read(limits.line_bytes_max + READ_BYTES);
         let file = cursor.file.as_ref().expect("the caller opened the file");
         let splits = limits.long_lines == LongLines::Split;
-        if (splits && cursor.scanned > limits.line_bytes_max as u64)
-            || !cursor.read.matches(file)?
-        {
-            return Ok(Some(whole));
+        let is_long = cursor.scanned > limits.line_bytes_max as u64;
+        if (splits && is_long) || !cursor.read.matches(file)? {
+            return Ok(whole);
         }
-        self.buffer.resize(READ_BYTES, 0);
+        if self.buffer.len() < READ_BYTES {
+            self.buffer.resize(READ_BYTES, 0);
+        }
         let at = cursor.read.offset + cursor.scanned;
-        let filled = file.read_at(&mut self.buffer, at)?;
-        if filled == 0 && (splits || cursor.scanned <= limits.line_bytes_max as u64) {
-            // Nothing new: the ordinary turn notices the end, or that the last line is due.
-            return Ok(Some(whole));
+        let filled = file.read_at(&mut self.buffer[..READ_BYTES], at)?;
+        let unit = cursor.encoding.unit();
+        if filled < unit {
+            let is_due = partial_is_due(cursor, now, &self.settings);
+            return match (is_due, is_long) {
+                (true, true) => self.drop_line(id, at).map(Scan::Dropped),
+                (true, false) => Ok(whole),
+                (false, _) => {
+                    cursor.state = cursor.state.step(Event::ReachedEnd);
+                    Ok(Scan::Wait)
+                }
+            };
         }
-        if filled == 0 {
-            cursor.state = cursor.state.step(Event::ReachedEnd);
-            if partial_is_due(cursor, Instant::now(), &self.settings) {
-                self.drop_line(id, at)?;
-            }
-            return Ok(None);
-        }
-        let bytes = &self.buffer[..filled];
-        let Some(end) = cursor.encoding.find_line_end(bytes) else {
+        let Some(end) = cursor.encoding.find_line_end(&self.buffer[..filled]) else {
             cursor.scanned += cursor.encoding.whole_units(filled);
             self.queue(id);
-            return Ok(None);
+            return Ok(Scan::Wait);
         };
         if splits || cursor.scanned + end as u64 <= limits.line_bytes_max as u64 {
-            return Ok(Some(whole));
+            return Ok(whole);
         }
-        let behind = at + end as u64 + cursor.encoding.unit() as u64;
-        self.drop_line(id, behind)?;
+        let span = self.drop_line(id, at + (end + unit) as u64)?;
         self.queue(id);
-        Ok(None)
+        Ok(Scan::Dropped(span))
     }
 
-    /// Passes over a long line. It can be larger than any buffer, so only the position moves; the next
-    /// span covers it.
-    fn drop_line(&mut self, id: FileId, behind: u64) -> io::Result<()> {
+    /// Passes over a long line. It can be larger than any buffer, so only the position moves.
+    fn drop_line(&mut self, id: FileId, behind: u64) -> io::Result<Span> {
         let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
         let file = cursor.file.as_ref().expect("the caller opened the file");
-        cursor.read = Mark::read(file, behind)?;
-        cursor.scanned = 0;
+        let end = Mark::read(file, behind)?;
+        let bytes = end.offset - cursor.read.offset;
+        (cursor.read, cursor.scanned) = (end, 0);
         self.stats.long_lines_dropped += 1;
-        Ok(())
+        let (generation, group) = (cursor.generation, cursor.source.group);
+        Ok(Span { file: id, generation, group, end, lines: 0, bytes })
     }
 
     /// The files whose last line has no end yet.
     #[must_use]
     pub fn held_partials(&self) -> Vec<FileId> {
-        let held = |it: &Cursor| it.suspect.is_none() && !it.queued && it.read.offset < it.size;
+        let held = |it: &Cursor| {
+            it.suspect.is_none() && !it.queued && it.read.offset < it.size && !it.has_unread()
+        };
         self.roster.iter().filter(|(_, it)| held(it)).map(|(id, _)| id).collect()
     }
 
@@ -197,7 +214,7 @@ impl Tailer {
         let Some(file) = cursor.file.as_ref() else { return };
         let mut bytes = vec![
             0;
-            usize::try_from(cursor.size - cursor.read.offset)
+            usize::try_from(cursor.size.saturating_sub(cursor.read.offset))
                 .unwrap_or(usize::MAX)
                 .min(line_bytes_max)
         ];
@@ -269,7 +286,8 @@ fn take_lines(
         LongLines::Drop => stats.long_lines_dropped += framed.long,
     }
     let rest = &text[framed.taken..];
-    let stands = framed.taken + skipped == 0 && rest.len() as u64 <= cursor.scanned;
+    let held = cursor.encoding.whole_units(rest.len());
+    let stands = framed.taken + skipped == 0 && held <= cursor.scanned;
     let at_end = is_short && !framed.stopped && (bytes.is_empty() || stands);
     if at_end {
         let size = cursor.read.offset + bytes.len() as u64;
@@ -287,8 +305,8 @@ fn take_lines(
     }
     let taken = skipped + framed.taken;
     let known = if taken > 0 { 0 } else { cursor.scanned };
-    let held = if framed.stopped { 0 } else { text.len() - framed.taken };
-    cursor.scanned = known.max(cursor.encoding.whole_units(held));
+    let is_read = framed.stopped || framed.taken == text.len();
+    cursor.scanned = if is_read { 0 } else { known.max(held) };
     Turn { taken, lines: framed.lines, at_end }
 }
 
@@ -343,7 +361,6 @@ fn read_window(
 /// The last line, which has no end, is as long as it will be.
 pub(super) fn partial_is_due(cursor: &Cursor, now: Instant, settings: &Settings) -> bool {
     let quiet = now.duration_since(cursor.grew);
-    let finished = cursor.state == State::Draining
-        && (cursor.writers.are_gone() || quiet >= settings.last_line_quiet);
-    finished || settings.partial_timeout.is_some_and(|timeout| quiet >= timeout)
+    cursor.has_last_line(now, settings.last_line_quiet)
+        || settings.partial_timeout.is_some_and(|timeout| quiet >= timeout)
 }

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::Tailer;
 use crate::cursor::Cursor;
-use crate::identity::{self, Prefix};
+use crate::identity::{self, Inode, Prefix};
 use crate::roster::FileId;
 
 /// A rotated file is left alone until nobody has written to it for so long.
@@ -107,7 +107,7 @@ impl Tailer {
         let result = match how {
             AfterShip::Keep => return,
             AfterShip::Delete => fs::remove_file(&cursor.path),
-            AfterShip::Truncate => truncate(&cursor.path),
+            AfterShip::Truncate => truncate(&cursor.path, &cursor.inode),
         };
         match result {
             Ok(()) => {
@@ -115,7 +115,7 @@ impl Tailer {
                 sum.files += 1;
                 sum.bytes += look.size;
                 sum.unacknowledged_bytes += lag;
-                self.on_given_up(id, how);
+                self.on_given_up(id, how, lag);
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.reclaim_was_refused, true) {
@@ -126,12 +126,12 @@ impl Tailer {
         }
     }
 
-    fn on_given_up(&mut self, id: FileId, how: AfterShip) {
+    fn on_given_up(&mut self, id: FileId, how: AfterShip, lag: u64) {
         let Some(cursor) = self.roster.get_mut(id) else { return };
         self.changed = true;
         if how == AfterShip::Truncate {
             cursor.on_truncated(Prefix::default());
-        } else if cursor.file.is_some() && cursor.is_acknowledged() {
+        } else if cursor.file.is_some() && lag == 0 {
             // Whoever still writes to it is read until it rests.
             cursor.deleted = true;
         } else {
@@ -140,6 +140,11 @@ impl Tailer {
     }
 }
 
-fn truncate(path: &Path) -> io::Result<()> {
-    File::options().write(true).open(path)?.set_len(0)
+/// Empties the file if the path still leads to it.
+fn truncate(path: &Path, inode: &Inode) -> io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    if identity::look(&file)?.inode != *inode {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    file.set_len(0)
 }

@@ -39,13 +39,12 @@ impl Tailer {
         let (file, read) = (former.path.display(), former.read.offset);
         debug!(%file, read, size = former.size, "A file was truncated");
         let unread = former.size.saturating_sub(read);
-        let is_rotated = self.roster.get(id).is_some_and(|it| it.state.is_rotated());
         if self.continue_in_copy(&former, now) {
             self.stats.copies_continued += 1;
             self.queue(id);
             return;
         }
-        if is_rotated && let Some(of) = self.original_of(&former.path) {
+        if let Some(of) = self.original_of(&former.path) {
             // The next copy is made over the last one.
             self.suspect(id, of, now);
         } else {
@@ -92,13 +91,13 @@ impl Tailer {
         let copy = waiting.or_else(|| self.find_copy(former, now));
         let Some((copy, read)) = copy else { return false };
         self.suspects.retain(|it| *it != copy);
-        self.mark_rotated(copy);
         if let Some(cursor) = self.roster.get_mut(copy)
             && cursor.read == Mark::START
         {
             let acked = if former.acked.offset < read.offset { former.acked } else { read };
             cursor.start_at(read, acked);
             cursor.inherits = Some((former.id, former.generation));
+            self.mark_rotated(copy);
             self.queue(copy);
         }
         true
@@ -127,7 +126,7 @@ impl Tailer {
     /// Looks for a copy that nobody has noticed.
     fn find_copy(&mut self, former: &Former, now: Instant) -> Option<(FileId, Mark)> {
         let Former { prefix, read, source, .. } = former;
-        let (path, file) = copies::find_copy(&former.path, *prefix, *read)?;
+        let (path, file) = copies::find_copy(&former.source.path, *prefix, *read)?;
         let look = identity::look(&file).ok()?;
         let Some(known) = self.roster.by_inode(&look.inode) else {
             let id = self.insert(file, look, &path, &source.path, source.group, now)?;
@@ -136,6 +135,11 @@ impl Tailer {
         let cursor = self.roster.get(known)?;
         let stands = cursor.prefix.matches(&file).unwrap_or(true)
             && cursor.read.matches(&file).unwrap_or(true);
+        let is_own = cursor.suspect.is_none() && self.globs_group(&cursor.path).is_some();
+        if stands && is_own {
+            // It is followed under a name of its own, from its own beginning.
+            return None;
+        }
         if !stands {
             // It was made over an older copy.
             self.begin_again(known, now);
