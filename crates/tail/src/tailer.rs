@@ -158,6 +158,8 @@ pub struct Tailer {
     rescan_at: Instant,
     poll_at: Instant,
     first_scan: bool,
+    /// When the last scan began, since 1970.
+    scanned_at: Duration,
     /// A file that appears now was made before our eyes: every open and close of it will be seen.
     events_tell_all: bool,
     last_growth: Instant,
@@ -211,6 +213,7 @@ impl Tailer {
             rescan_at: now,
             poll_at: now,
             first_scan: true,
+            scanned_at: Duration::ZERO,
             events_tell_all: false,
             last_growth: now,
             changed: false,

@@ -5,7 +5,7 @@
 //! same functions serve them and the periodic rescan, which goes over everything.
 
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::debug;
 
@@ -270,6 +270,7 @@ impl Tailer {
 
     pub(super) fn rescan(&mut self, now: Instant) {
         self.stats.rescans += 1;
+        let scan_began = since_1970(SystemTime::now());
         self.own_opens.clear();
         // Whoever wrote to what is found only now was not seen to open it.
         self.events_tell_all = false;
@@ -286,6 +287,7 @@ impl Tailer {
                 self.check_name(id, now);
             }
         }
+        self.scanned_at = scan_began;
         self.roster.forget_stale_paths();
         let oldest = since_1970(SystemTime::now()).saturating_sub(STRAY_AGE_MAX).as_secs();
         self.strays.retain(|entry| entry.seen >= oldest);
@@ -294,16 +296,41 @@ impl Tailer {
 
     fn walk(&mut self, within: Option<&Path>, now: Instant) {
         let globs = std::mem::take(&mut self.settings.globs);
-        let mut found = Vec::new();
+        let (mut found, mut strangers) = (Vec::new(), Vec::new());
         let (watch, roster) = (&mut self.watch, &self.roster);
         globs.walk(within, &mut |directory| watch.add(directory), &mut |path| {
-            if globs.group_of(path).is_some() || roster.by_path(path).is_some() {
-                found.push(path.to_path_buf());
+            let is_ours = globs.group_of(path).is_some() || roster.by_path(path).is_some();
+            if is_ours {
+                found.push(path.to_path_buf())
+            } else {
+                strangers.push(path.to_path_buf())
             }
         });
         self.settings.globs = globs;
         for path in found {
             self.visit(&path, now);
+        }
+        for path in strangers {
+            self.visit_stranger(&path, now);
+        }
+    }
+
+    /// A path that does not match: a file that was made and rotated since the last look.
+    fn visit_stranger(&mut self, path: &Path, now: Instant) {
+        if self.first_scan || copies::is_compressed_name(path) {
+            return;
+        }
+        let Some(name) = self.name_before_rotation(path) else { return };
+        let (Ok(look), Some(group)) = (identity::look_at(path), self.globs_group(&name)) else {
+            return;
+        };
+        let is_new = Duration::from_nanos(look.inode.born) >= self.scanned_at;
+        if is_new
+            && look.regular
+            && self.roster.by_inode(&look.inode).is_none()
+            && let Some(id) = self.adopt(path, &name, group, now)
+        {
+            self.mark_rotated(id);
         }
     }
 
