@@ -1,5 +1,5 @@
-//! The flags as typed. Each has the variable `LOG_SHIPPER_…` and can stand in the settings file; what
-//! the texts mean is decided in `config`.
+//! The flags as typed. Each has the variable `LOG_SHIPPER_…` and can stand in the settings file;
+//! what the texts mean is decided in `config`.
 
 /// The flags of log-shipper.
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,8 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value = "5")]
     pub(crate) sink_file_keep: String,
 
-    /// Header "NAME: VALUE" for each request of the http sink; repeatable, a line each in the variable
+    /// Header "NAME: VALUE" for each request of the http sink; repeatable, a line each in the
+    /// variable
     #[arg(long, value_name = "HEADER", value_delimiter = '\n')]
     pub(crate) header: Vec<String>,
 

@@ -1,8 +1,8 @@
 //! Bytes to fewer bytes, for sinks whose servers take them.
 //!
-//! The fastest level of each codec: logs shrink to a seventh or so at it, and the next level costs half
-//! as much again for little. The codec's state is kept between batches; each batch is a complete
-//! stream by itself.
+//! The fastest level of each codec: logs shrink to a seventh or so at it, and the next level costs
+//! half as much again for little. The codec's state is kept between batches; each batch is a
+//! complete stream by itself.
 
 use std::io;
 

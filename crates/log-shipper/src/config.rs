@@ -1,7 +1,7 @@
 //! From what was typed to what it means.
 //!
-//! In: [`Args`]. Out: a [`Config`] in which every value is valid by itself and with the others, or all
-//! that is wrong, each with its setting and value. Nothing outside is touched.
+//! In: [`Args`]. Out: a [`Config`] in which every value is valid by itself and with the others, or
+//! all that is wrong, each with its setting and value. Nothing outside is touched.
 
 use std::fmt;
 use std::path::PathBuf;

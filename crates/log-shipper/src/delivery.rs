@@ -1,6 +1,7 @@
 //! Until the sink has taken it.
 //!
-//! In: one batch at a time. Out: a [`Report`] for each, in the same order, once nothing of it is owed.
+//! In: one batch at a time. Out: a [`Report`] for each, in the same order, once nothing of it is
+//! owed.
 //!
 //! ```text
 //!          batch             accepted
@@ -8,13 +9,13 @@
 //!                   ▲      │ refused, no answer
 //!            time   │      ▼
 //!                   └── Backoff
-//! InFlight ── too large ──▶ two halves, each InFlight in turn; a single record: Rejected (counted)
+//! InFlight ── too large ──▶ two halves, each InFlight; a single record: Rejected (counted)
 //! InFlight ── gone ──▶ the end: positions stay where they are
 //! ```
 //!
-//! There is no limit to the number of attempts: what is not acknowledged is not given up, and the files
-//! wait. The pause between attempts grows to [`PAUSE_MAX`], with jitter, and is never shorter than what
-//! the server asks for.
+//! There is no limit to the number of attempts: what is not acknowledged is not given up, and the
+//! files wait. The pause between attempts grows to [`PAUSE_MAX`], with jitter, and is never shorter
+//! than what the server asks for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +163,7 @@ impl Delivery {
         if is_first || now.duration_since(failing.logged) >= LOG_INTERVAL {
             failing.logged = now;
             let (attempts, reason) = (failing.attempts, Refusal::label(*why));
-            warn!(reason, %detail, attempts, ?pause, "The sink does not take records; trying again");
+            warn!(reason, %detail, attempts, ?pause, "The sink takes no records; trying again");
             self.metrics.sink_failing.set(1);
         }
     }

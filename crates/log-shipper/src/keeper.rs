@@ -1,8 +1,9 @@
 //! Positions to disk.
 //!
-//! In: snapshots of the acknowledged positions. Out: a saved checkpoint, or a counted error that stops
-//! nothing. Saving blocks on the disk, so it runs beside the thread that reads; one at a time, at most
-//! every [`INTERVAL`], longer if the disk is slow. What a file sink wrote is synced before.
+//! In: snapshots of the acknowledged positions. Out: a saved checkpoint, or a counted error that
+//! stops nothing. Saving blocks on the disk, so it runs beside the thread that reads; one at a
+//! time, at most every [`INTERVAL`], longer if the disk is slow. What a file sink wrote is synced
+//! before.
 
 use std::io;
 use std::sync::Arc;
@@ -54,7 +55,8 @@ impl Keeper {
         }));
     }
 
-    /// Waits until the save under way is done; for ever if there is none. Says whether it was saved.
+    /// Waits until the save under way is done; for ever if there is none. Says whether it was
+    /// saved.
     pub(crate) async fn saved(&mut self) -> bool {
         let Some(saving) = &mut self.saving else { return std::future::pending().await };
         let done = saving.await;

@@ -2,12 +2,13 @@
 //!
 //! The way of a line, in the words of the files: `pump` takes lines from crate `tail` (discover →
 //! cursor → framer) → `record` makes each a record in a `batch` ⇒ `delivery` gets the batch
-//! acknowledged by one of `sink/*`, with `compress` before and retries in between. Acknowledgements go
-//! back `delivery` ⇒ `pump` → tail, and from there `keeper` writes the positions (⇒ is a bounded
+//! acknowledged by one of `sink/*`, with `compress` before and retries in between. Acknowledgements
+//! go back `delivery` ⇒ `pump` → tail, and from there `keeper` writes the positions (⇒ is a bounded
 //! channel).
 //!
-//! What always holds: at most two batches exist, one filling and one at the sink; nothing else is held
-//! of what the files contain. A position moves only when the sink has acknowledged everything before.
+//! What always holds: at most two batches exist, one filling and one at the sink; nothing else is
+//! held of what the files contain. A position moves only when the sink has acknowledged everything
+//! before.
 
 mod batch;
 mod cli;

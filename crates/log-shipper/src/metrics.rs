@@ -1,8 +1,9 @@
 //! What is counted.
 //!
-//! Counters are touched on the way of the lines; what waits (lag, open files) is published by the pump
-//! when it changes, and the age of the oldest unsent byte is computed when somebody asks, so that it
-//! grows while everything stands still. Labels are bounded: the patterns of `--include`, and reasons.
+//! Counters are touched on the way of the lines; what waits (lag, open files) is published by the
+//! pump when it changes, and the age of the oldest unsent byte is computed when somebody asks, so
+//! that it grows while everything stands still. Labels are bounded: the patterns of `--include`,
+//! and reasons.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,15 +1,15 @@
 //! The loop that moves lines from the files to the sink.
 //!
-//! In: wake-ups by the tailer, reports by the delivery, the time, the drain. Out: batches, in order,
-//! one at the sink and one filling; acknowledgements to the tailer; snapshots to the keeper. All that
-//! is decided here is when: a batch leaves when the sink is free and the batch is full or there is
-//! nothing more to read, so it is small and at once when the files are quiet, and large when they are
-//! not. When both batches are full, reading stops and the files wait; what happens in the directories
-//! is taken in all the same.
+//! In: wake-ups by the tailer, reports by the delivery, the time, the drain. Out: batches, in
+//! order, one at the sink and one filling; acknowledgements to the tailer; snapshots to the keeper.
+//! All that is decided here is when: a batch leaves when the sink is free and the batch is full or
+//! there is nothing more to read, so it is small and at once when the files are quiet, and large
+//! when they are not. When both batches are full, reading stops and the files wait; what happens in
+//! the directories is taken in all the same.
 //!
-//! The drain has two parts. *Linger*: follow until the files are quiet, which they are at once if every
-//! writer was seen to close them. *Flush*: everything that is there, last lines without an end
-//! included; then the positions, last. A reserve before the deadline is kept for the flush.
+//! The drain has two parts. *Linger*: follow until the files are quiet, which they are at once if
+//! every writer was seen to close them. *Flush*: everything that is there, last lines without an
+//! end included; then the positions, last. A reserve before the deadline is kept for the flush.
 
 mod drain;
 
@@ -207,8 +207,8 @@ impl Pump {
         self.state.next_look = Instant::now() + FOLLOW_INTERVAL;
     }
 
-    /// Reads while the sink has room, and does what is due. Ends before that when the drain begins, or
-    /// in the drain at its next step.
+    /// Reads while the sink has room, and does what is due. Ends before that when the drain begins,
+    /// or in the drain at its next step.
     async fn pass(&mut self) {
         loop {
             self.hand_over();
@@ -311,8 +311,8 @@ impl Pump {
         }
     }
 
-    /// Both batches are full. With `drop-oldest`, and a sink that is stuck, the one that waits is given
-    /// up; the one at the sink may have been taken, so it stays.
+    /// Both batches are full. With `drop-oldest`, and a sink that is stuck, the one that waits is
+    /// given up; the one at the sink may have been taken, so it stays.
     fn make_room(&mut self) -> bool {
         let state = &mut self.state;
         let stuck = state.in_flight.is_some_and(|since| since.elapsed() >= FULL_PATIENCE);

@@ -1,13 +1,13 @@
 //! One line, one record.
 //!
-//! In: a line and where it comes from. Out: bytes, ended by LF, in one of three forms: the line as it
-//! is, with its file's path before it, or a JSON object. All that is the same for the lines of one turn
-//! of reading is written once and then copied.
+//! In: a line and where it comes from. Out: bytes, ended by LF, in one of three forms: the line as
+//! it is, with its file's path before it, or a JSON object. All that is the same for the lines of
+//! one turn of reading is written once and then copied.
 //!
-//! A JSON record holds `time` (RFC 3339 UTC, when the line was read), `file` (the path as discovered),
-//! `stream` (the file's name without its ending), the labels, `offset` (of the line's first byte),
-//! `message` (the line without its end), and where they apply `id`, `partial` and `split`. Bytes that
-//! are not UTF-8 become U+FFFD in it; the raw forms keep every byte.
+//! A JSON record holds `time` (RFC 3339 UTC, when the line was read), `file` (the path as
+//! discovered), `stream` (the file's name without its ending), the labels, `offset` (of the line's
+//! first byte), `message` (the line without its end), and where they apply `id`, `partial` and
+//! `split`. Bytes that are not UTF-8 become U+FFFD in it; the raw forms keep every byte.
 
 use std::time::SystemTime;
 
@@ -203,7 +203,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_becomes_one_valid_record(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn every_line_becomes_one_valid_record(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        ) {
             let line: Vec<u8> = bytes.into_iter().filter(|byte| *byte != b'\n').collect();
             let mut recorder = Recorder::new(Format::Json, false, &[]);
             let record = json(&mut recorder, &line, Part::Partial);

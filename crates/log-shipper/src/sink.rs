@@ -1,9 +1,9 @@
 //! Where records go.
 //!
 //! In: records, each ended by LF. Out: one [`Answer`] an attempt. A sink makes one attempt and says
-//! what came of it; what follows from that (retry, split, give up) is decided in `delivery`, the same
-//! for all. Only a sink knows the format of its wire. A new one is a file here, a variant of [`Sink`]
-//! and one of the configuration.
+//! what came of it; what follows from that (retry, split, give up) is decided in `delivery`, the
+//! same for all. Only a sink knows the format of its wire. A new one is a file here, a variant of
+//! [`Sink`] and one of the configuration.
 
 mod file;
 mod http;

@@ -1,8 +1,8 @@
 //! The least sidecar: it does nothing until it is asked to drain.
 //!
 //! Its flags make it misbehave on purpose, so that the contract's tests can watch the runtime keep
-//! it: a slow end, an end that never comes, panics, a start that fails. Idle, it is what the runtime
-//! itself costs in memory and wake-ups.
+//! it: a slow end, an end that never comes, panics, a start that fails. Idle, it is what the
+//! runtime itself costs in memory and wake-ups.
 
 use std::process::ExitCode;
 use std::time::Duration;

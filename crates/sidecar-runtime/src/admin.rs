@@ -1,8 +1,8 @@
 //! The admin port: probes, metrics and the polite way to end the process.
 //!
 //! In go small HTTP/1 requests, out come answers made from the lifecycle and the registry; deciding
-//! is the pure [`answer`]. One request a connection, a bounded number of connections, a bounded life
-//! for each: a peer that stalls costs a slot for seconds, never the port. It serves until the
+//! is the pure [`answer`]. One request a connection, a bounded number of connections, a bounded
+//! life for each: a peer that stalls costs a slot for seconds, never the port. It serves until the
 //! process ends, so that probes see the drain. Request bodies are not read.
 
 use std::convert::Infallible;

@@ -2,9 +2,9 @@
 //!
 //! Each call doubles the bound, up to a maximum, and answers with a random time between half the
 //! first wait and that bound. The floor keeps a loop from spinning; the randomness keeps the
-//! sidecars of a thousand pods from coming back at the same instant. Waiting itself is the caller's,
-//! who also watches the lifecycle meanwhile. Jitter around a fixed step was not taken: after an
-//! outage it leaves all callers within the same narrow window.
+//! sidecars of a thousand pods from coming back at the same instant. Waiting itself is the
+//! caller's, who also watches the lifecycle meanwhile. Jitter around a fixed step was not taken:
+//! after an outage it leaves all callers within the same narrow window.
 
 use std::time::Duration;
 

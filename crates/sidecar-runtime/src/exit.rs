@@ -1,9 +1,9 @@
 //! The exit statuses, once for all images.
 //!
 //! The numbers are those of sysexits, so that a supervisor can tell a wrong setting (do not try
-//! again) from a taken port (try again) and from lost work (look at the log). They leave the process
-//! only as the return value of `main`: nothing here calls `exit`, so destructors run and no library
-//! can end the process behind the back of the lifecycle.
+//! again) from a taken port (try again) and from lost work (look at the log). They leave the
+//! process only as the return value of `main`: nothing here calls `exit`, so destructors run and no
+//! library can end the process behind the back of the lifecycle.
 
 use std::process::ExitCode;
 

@@ -1,10 +1,10 @@
 //! OpenMetrics 1.0 rewritten as the older Prometheus text format 0.0.4.
 //!
-//! In goes what `prometheus-client` encodes, out comes what every scraper reads. The samples are the
-//! same in both; only the lines about families differ: a counter's family name carries `_total`, an
-//! info family is a gauge named `_info`, and units, exemplars and the end mark do not exist. A pure
-//! rewriting of lines rather than a second encoder, so that the two forms cannot disagree about a
-//! value.
+//! In goes what `prometheus-client` encodes, out comes what every scraper reads. The samples are
+//! the same in both; only the lines about families differ: a counter's family name carries
+//! `_total`, an info family is a gauge named `_info`, and units, exemplars and the end mark do not
+//! exist. A pure rewriting of lines rather than a second encoder, so that the two forms cannot
+//! disagree about a value.
 
 /// Rewrites a whole exposition. Lines keep their order.
 pub(crate) fn prometheus_text(open_metrics: &str) -> String {

@@ -1,9 +1,9 @@
 //! Gives back the memory of code that only the start needed.
 //!
 //! Parsing flags, reading certificates and the like map most of the executable, and the kernel maps
-//! some neighbouring pages with each. Nothing of that is needed again, but it counts as resident for
-//! as long as nothing presses. Once started, the process lets go of its code; what it goes on to run
-//! comes back from the page cache, page by page, in microseconds.
+//! some neighbouring pages with each. Nothing of that is needed again, but it counts as resident
+//! for as long as nothing presses. Once started, the process lets go of its code; what it goes on
+//! to run comes back from the page cache, page by page, in microseconds.
 
 use std::convert::Infallible;
 use std::os::raw::c_void;
@@ -24,8 +24,8 @@ pub(crate) async fn release_after_start() -> Infallible {
     future::pending().await
 }
 
-/// Unmaps the resident pages of this executable's code and constants. Does nothing where /proc is not
-/// mounted.
+/// Unmaps the resident pages of this executable's code and constants. Does nothing where /proc is
+/// not mounted.
 fn release_startup_code() {
     let (Ok(executable), Ok(maps)) =
         (fs::read_link("/proc/self/exe"), fs::read_to_string("/proc/self/maps"))

@@ -1,10 +1,11 @@
 //! Who is ready, who is still working, and when everything must be over.
 //!
 //! In go latches, tasks, signals and failures; out come the phase that probes and tasks read, and
-//! the names of what is unfinished. The order of stopping: the drain starts, readiness turns to 503,
-//! the image lingers and flushes, its work ends, the admin port closes last, so that probes and
-//! metrics answer to the end. One deadline, set once when the drain starts, holds for all. Separate
-//! channels for "stop" and "stop now" were not taken: one published phase cannot arrive out of order.
+//! the names of what is unfinished. The order of stopping: the drain starts, readiness turns to
+//! 503, the image lingers and flushes, its work ends, the admin port closes last, so that probes
+//! and metrics answer to the end. One deadline, set once when the drain starts, holds for all.
+//! Separate channels for "stop" and "stop now" were not taken: one published phase cannot arrive
+//! out of order.
 
 mod phase;
 
@@ -111,8 +112,8 @@ impl Lifecycle {
         self.drain("failure");
     }
 
-    /// Runs a task that the process cannot do without. Its panic starts the drain and makes the exit
-    /// status 70; while the drain lasts, its name is logged until it ends.
+    /// Runs a task that the process cannot do without. Its panic starts the drain and makes the
+    /// exit status 70; while the drain lasts, its name is logged until it ends.
     pub fn spawn_essential<F>(&self, name: &'static str, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -127,8 +128,8 @@ impl Lifecycle {
         })
     }
 
-    /// Runs a task that serves one peer. Its panic is logged and ends nothing else, and a drain does
-    /// not wait for it.
+    /// Runs a task that serves one peer. Its panic is logged and ends nothing else, and a drain
+    /// does not wait for it.
     pub fn spawn_session<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,

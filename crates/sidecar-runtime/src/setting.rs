@@ -1,8 +1,8 @@
 //! Readers of the kinds of values that settings have: durations, sizes, addresses, choices.
 //!
-//! In goes the text as typed, out comes the value or one line that says what would be accepted. They
-//! are pure and know no setting's name; [`crate::Rejections::parse`] adds that. Clap's own value
-//! parsers were not used, because clap stops at the first bad value.
+//! In goes the text as typed, out comes the value or one line that says what would be accepted.
+//! They are pure and know no setting's name; [`crate::Rejections::parse`] adds that. Clap's own
+//! value parsers were not used, because clap stops at the first bad value.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -35,8 +35,8 @@ pub fn duration(text: &str) -> Result<Duration, SettingError> {
     humantime::parse_duration(text).or(Err(SettingError::Duration))
 }
 
-/// Reads a size in bytes. `K`, `M`, `G` and `T` are powers of 1000; `Ki`, `Mi`, `Gi` and `Ti` powers
-/// of 1024; a final `B` may follow each.
+/// Reads a size in bytes. `K`, `M`, `G` and `T` are powers of 1000; `Ki`, `Mi`, `Gi` and `Ti`
+/// powers of 1024; a final `B` may follow each.
 ///
 /// # Errors
 /// [`SettingError::Bytes`] for anything else, and for what 64 bits do not hold.

@@ -4,9 +4,9 @@
 //! variable is given. A key that is no flag, a value of the wrong shape or a list where one value
 //! belongs is rejected by name, and none of them hides another. The file is a flat mapping of
 //! scalars and lists and is read as texts, so that a value is judged by the same reader whether it
-//! comes from a flag, a variable or the file: `1.10` stays `1.10` and `no` stays `no`. The events of
-//! a YAML parser give just that. A typed structure read by serde would guess at types, and would be
-//! a second home for every setting.
+//! comes from a flag, a variable or the file: `1.10` stays `1.10` and `no` stays `no`. The events
+//! of a YAML parser give just that. A typed structure read by serde would guess at types, and would
+//! be a second home for every setting.
 
 use std::collections::BTreeSet;
 use std::fmt;

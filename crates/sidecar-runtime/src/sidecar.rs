@@ -41,8 +41,8 @@ pub trait Sidecar: Sized + 'static {
         context: Context,
     ) -> impl Future<Output = Result<Self, StartError>>;
 
-    /// Works until drained. It obeys `context.lifecycle`, and it must not block the thread: signals,
-    /// probes and the deadline are served by the same one.
+    /// Works until drained. It obeys `context.lifecycle`, and it must not block the thread:
+    /// signals, probes and the deadline are served by the same one.
     fn run(self) -> impl Future<Output = Outcome>;
 }
 

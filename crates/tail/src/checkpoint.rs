@@ -1,13 +1,13 @@
 //! Positions that survive the process.
 //!
-//! In: one [`Entry`] a file, with the position up to which everything is acknowledged. Out: a file in
-//! the state directory that is at every instant either the old one or the new one, whole: written under
-//! another name, synced, renamed, and the directory synced. A first line gives format, version, count
-//! and a checksum of the rest, so that damage is noticed; a damaged or foreign file is set aside, never
-//! overwritten, and the caller starts by its `--from`.
+//! In: one [`Entry`] a file, with the position up to which everything is acknowledged. Out: a file
+//! in the state directory that is at every instant either the old one or the new one, whole:
+//! written under another name, synced, renamed, and the directory synced. A first line gives
+//! format, version, count and a checksum of the rest, so that damage is noticed; a damaged or
+//! foreign file is set aside, never overwritten, and the caller starts by its `--from`.
 //!
-//! One small text file rather than a database: it is rewritten at most once a second, and a person can
-//! read it. A lock in the directory keeps a second process from writing there.
+//! One small text file rather than a database: it is rewritten at most once a second, and a person
+//! can read it. A lock in the directory keeps a second process from writing there.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -102,7 +102,7 @@ pub enum LoadWarning {
     Unreadable(PathBuf, #[source] io::Error),
     #[error("{path} is damaged: {reason}", path = .0.display(), reason = .1)]
     Damaged(PathBuf, String),
-    #[error("{path} has version {version}, which this release does not know", path = .0.display(), version = .1)]
+    #[error("{path} has the unknown version {version}", path = .0.display(), version = .1)]
     Foreign(PathBuf, u32),
 }
 
@@ -144,8 +144,8 @@ impl StateDir {
         }
     }
 
-    /// Reads the positions back. One that cannot be used is set aside as `positions.damaged` and the
-    /// warning is returned beside no entries at all.
+    /// Reads the positions back. One that cannot be used is set aside as `positions.damaged` and
+    /// the warning is returned beside no entries at all.
     pub(crate) fn load(&self) -> (Loaded, Option<LoadWarning>) {
         let path = self.path.join(FILE);
         let warning = match read_limited(&path) {

@@ -1,11 +1,11 @@
 //! Where else could the bytes be?
 //!
-//! In: a path and what was known of the file there. Out: other files of the same directory that hold
-//! the same bytes up to the position (a copy made just before truncation), or that bear the same inode
-//! (the file itself, renamed).
+//! In: a path and what was known of the file there. Out: other files of the same directory that
+//! hold the same bytes up to the position (a copy made just before truncation), or that bear the
+//! same inode (the file itself, renamed).
 //!
-//! Only names that begin like the original's are looked at, and only content decides. Rotation keeps
-//! the beginning of a name: `access.log.1`, `access.log-20260102`, `access-2026.log`.
+//! Only names that begin like the original's are looked at, and only content decides. Rotation
+//! keeps the beginning of a name: `access.log.1`, `access.log-20260102`, `access-2026.log`.
 
 use std::fs::File;
 use std::os::unix::fs::{DirEntryExt, OpenOptionsExt};
@@ -66,7 +66,8 @@ pub(crate) struct Sibling {
     pub(crate) ino: u64,
 }
 
-/// What lies beside `path` under names that rotation could have given it, compressed files left out.
+/// What lies beside `path` under names that rotation could have given it, compressed files left
+/// out.
 pub(crate) fn siblings(path: &Path) -> Vec<Sibling> {
     let Some(entries) = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()) else {
         return Vec::new();
@@ -79,8 +80,8 @@ pub(crate) fn siblings(path: &Path) -> Vec<Sibling> {
         .collect()
 }
 
-/// `file` holds, up to `mark`, what the file known by `prefix` held there. At the start of a file only
-/// the prefix is proof, so it must not be empty.
+/// `file` holds, up to `mark`, what the file known by `prefix` held there. At the start of a file
+/// only the prefix is proof, so it must not be empty.
 pub(crate) fn is_copy(file: &File, prefix: Prefix, mark: Mark) -> bool {
     prefix.len > 0 && prefix.matches(file).unwrap_or(false) && mark.matches(file).unwrap_or(false)
 }

@@ -1,7 +1,7 @@
 //! Which byte is next, and of which file?
 //!
-//! In: what was seen of a file (it grew, its end was reached, another file has its name). Out: where to
-//! read on, what is acknowledged, and when the descriptor can be given back.
+//! In: what was seen of a file (it grew, its end was reached, another file has its name). Out:
+//! where to read on, what is acknowledged, and when the descriptor can be given back.
 //!
 //! ```text
 //!            opened            end reached
@@ -13,9 +13,9 @@
 //! Draining, Done ── came back under its name ──▶ Reading
 //! ```
 //!
-//! Truncation makes a new generation of the same file and leaves the state at Reading (Draining stays).
-//! Whether bytes that were truncated away had been read is undecidable from the file alone; `copies`
-//! looks for them elsewhere and the tailer counts what nobody can read any more.
+//! Truncation makes a new generation of the same file and leaves the state at Reading (Draining
+//! stays). Whether bytes that were truncated away had been read is undecidable from the file alone;
+//! `copies` looks for them elsewhere and the tailer counts what nobody can read any more.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -37,8 +37,8 @@ pub(crate) enum State {
     AtEnd,
     /// Renamed away or deleted: read to the end, and beyond while somebody may still write.
     Draining,
-    /// Read to the end, acknowledged and closed; kept while the file exists, so that it is not taken
-    /// for a new one.
+    /// Read to the end, acknowledged and closed; kept while the file exists, so that it is not
+    /// taken for a new one.
     Done,
 }
 
@@ -73,8 +73,8 @@ impl State {
     }
 }
 
-/// A stretch of one file that was handed on; given back to [`crate::Tailer::acknowledge`] once it is
-/// delivered.
+/// A stretch of one file that was handed on; given back to [`crate::Tailer::acknowledge`] once it
+/// is delivered.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     pub(crate) file: FileId,
@@ -131,8 +131,8 @@ impl Writers {
     }
 }
 
-/// Since when something is unacknowledged. Two marks are enough for an honest figure: the oldest, and
-/// the first growth after the bytes that the oldest covers.
+/// Since when something is unacknowledged. Two marks are enough for an honest figure: the oldest,
+/// and the first growth after the bytes that the oldest covers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Unsent {
     oldest: Option<(u64, SystemTime)>,
@@ -292,7 +292,8 @@ impl Cursor {
         !self.queued && self.suspect.is_none() && known < self.size
     }
 
-    /// Bytes that are still to be read or acknowledged; the beginning of a line that has no end is not.
+    /// Bytes that are still to be read or acknowledged; the beginning of a line that has no end is
+    /// not.
     pub(crate) fn owed_bytes(&self) -> u64 {
         if self.suspect.is_some() {
             return self.size;

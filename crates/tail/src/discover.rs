@@ -1,12 +1,12 @@
 //! Which paths are ours?
 //!
-//! In: the patterns of `--include` and `--exclude`. Out: whether a path matches, and a walk over the
-//! directories in which a match can lie.
+//! In: the patterns of `--include` and `--exclude`. Out: whether a path matches, and a walk over
+//! the directories in which a match can lie.
 //!
-//! The walk starts at the part of each pattern that has no wildcard, follows symbolic links but
-//! not back into a directory it is in (so a loop of links ends) and goes no deeper than the pattern can
-//! match or [`DEPTH_MAX`]. A directory that does not exist yet is waited for: its nearest existing ancestor is
-//! reported instead, so that the caller can watch for the missing part.
+//! The walk starts at the part of each pattern that has no wildcard, follows symbolic links but not
+//! back into a directory it is in (so a loop of links ends) and goes no deeper than the pattern can
+//! match or [`DEPTH_MAX`]. A directory that does not exist yet is waited for: its nearest existing
+//! ancestor is reported instead, so that the caller can watch for the missing part.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
@@ -103,8 +103,9 @@ impl Globs {
         group.filter(|_| !self.exclude.iter().any(|it| it.matches_path_with(path, MATCHING)))
     }
 
-    /// Walks below `within` (everywhere if `None`), reporting each directory to `on_directory` before
-    /// its entries are read, so that a watch set there misses nothing, and each path to `on_path`.
+    /// Walks below `within` (everywhere if `None`), reporting each directory to `on_directory`
+    /// before its entries are read, so that a watch set there misses nothing, and each path to
+    /// `on_path`.
     pub(crate) fn walk(
         &self,
         within: Option<&Path>,

@@ -1,13 +1,13 @@
 //! Where does a line end?
 //!
-//! In: the bytes of a file from a position on. Out: lines, each with the offset of its first byte, and
-//! how many bytes they took. No IO and no state: what follows the last line end is left for the next
-//! time, when more of it may be there.
+//! In: the bytes of a file from a position on. Out: lines, each with the offset of its first byte,
+//! and how many bytes they took. No IO and no state: what follows the last line end is left for the
+//! next time, when more of it may be there.
 //!
 //! Lines end at LF; the CR of a CRLF stays with the line for whoever ships bytes as they are
-//! ([`Line::text`] is without it). Any byte may occur, NUL included. A file that begins with a UTF-16
-//! byte order mark is cut at that encoding's LF and handed on as UTF-8. A line longer than the limit is
-//! split or dropped, by setting; either way the next line is untouched.
+//! ([`Line::text`] is without it). Any byte may occur, NUL included. A file that begins with a
+//! UTF-16 byte order mark is cut at that encoding's LF and handed on as UTF-8. A line longer than
+//! the limit is split or dropped, by setting; either way the next line is untouched.
 
 use std::borrow::Cow;
 
@@ -143,8 +143,8 @@ pub(crate) struct Framed {
 
 /// Hands on every whole line in `bytes`, of which the first begins at `offset` of the file.
 ///
-/// `bytes` behind `taken` hold no line end unless the receiver stopped; the beginning of a line above
-/// the limit is handed on at once when such lines are split.
+/// `bytes` behind `taken` hold no line end unless the receiver stopped; the beginning of a line
+/// above the limit is handed on at once when such lines are split.
 pub(crate) fn frame(
     bytes: &[u8],
     offset: u64,

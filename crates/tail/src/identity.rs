@@ -1,13 +1,15 @@
 //! Which file is this?
 //!
-//! In: an open file. Out: its [`Inode`] (device, inode number, birth time), the [`Prefix`] fingerprint
-//! of its first bytes and the [`Mark`] of a position: the offset with a hash of the bytes just before.
+//! In: an open file. Out: its [`Inode`] (device, inode number, birth time), the [`Prefix`]
+//! fingerprint of its first bytes and the [`Mark`] of a position: the offset with a hash of the
+//! bytes just before.
 //!
-//! An inode number alone proves nothing on an emptyDir, where a deleted file's number goes to the next
-//! file made; a name proves less. While a file is held open its inode cannot be reused, so device and
-//! inode decide; across a restart the prefix and the bytes before the position must agree as well. Two
-//! live files are two files however equal their beginnings are. Content is never compared in full:
-//! 1 KiB at the start and 256 bytes before the position tell a log from every log but its own copy.
+//! An inode number alone proves nothing on an emptyDir, where a deleted file's number goes to the
+//! next file made; a name proves less. While a file is held open its inode cannot be reused, so
+//! device and inode decide; across a restart the prefix and the bytes before the position must
+//! agree as well. Two live files are two files however equal their beginnings are. Content is never
+//! compared in full: 1 KiB at the start and 256 bytes before the position tell a log from every log
+//! but its own copy.
 
 use std::fs::File;
 use std::io;
@@ -32,8 +34,8 @@ pub(crate) struct Inode {
 }
 
 impl Inode {
-    /// The same inode of the same file system, unless birth times disprove it. The device number may
-    /// change at a reboot, so callers that allow for it compare content as well.
+    /// The same inode of the same file system, unless birth times disprove it. The device number
+    /// may change at a reboot, so callers that allow for it compare content as well.
     pub(crate) fn may_be(&self, other: &Inode) -> bool {
         self.ino == other.ino && (self.born == other.born || self.born == 0 || other.born == 0)
     }
@@ -133,8 +135,8 @@ impl Prefix {
 
 /// A position, with a hash of up to [`MARK_BYTES_MAX`] bytes before it.
 ///
-/// Truncation to zero followed by growth past the position leaves the size plausible and these bytes
-/// different.
+/// Truncation to zero followed by growth past the position leaves the size plausible and these
+/// bytes different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     pub(crate) offset: u64,

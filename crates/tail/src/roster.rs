@@ -1,7 +1,7 @@
 //! Which files are known?
 //!
-//! Holds every cursor under its id, and finds it by inode and by path. One inode has one cursor; a path
-//! leads to at most one, the last that was seen there. Ids are never used twice.
+//! Holds every cursor under its id, and finds it by inode and by path. One inode has one cursor; a
+//! path leads to at most one, the last that was seen there. Ids are never used twice.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ pub struct Source {
     pub path: PathBuf,
     /// Which pattern of [`crate::Globs::groups`] it was discovered by.
     pub group: usize,
-    /// Stands for the file's content: it stays over renames and restarts and changes when the file is
-    /// truncated or its inode is used again. With the offset it names a line.
+    /// Stands for the file's content: it stays over renames and restarts and changes when the file
+    /// is truncated or its inode is used again. With the offset it names a line.
     pub file_id: u64,
 }
 

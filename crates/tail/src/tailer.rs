@@ -8,14 +8,16 @@
 //!                                      ▲───────────┘ while there are files with something to read
 //! ```
 //!
-//! Each turn reads at most [`READ_BYTES`] of one file, then the next file has its turn. Nothing is kept
-//! of a line that has no end yet: it is read again from the file when there is more of it. `discover`
-//! must be called even while nothing can be delivered, so that a file is open before it is rotated away.
+//! Each turn reads at most [`READ_BYTES`] of one file, then the next file has its turn. Nothing is
+//! kept of a line that has no end yet: it is read again from the file when there is more of it.
+//! `discover` must be called even while nothing can be delivered, so that a file is open before it
+//! is rotated away.
 
 mod beginning;
 mod intake;
 mod reading;
 mod reclaim;
+mod stats;
 mod truncation;
 mod waiting;
 
@@ -32,6 +34,7 @@ use crate::roster::{FileId, Roster, Source};
 use crate::watch::Watch;
 
 pub use self::reclaim::{AfterShip, Reclaimed};
+pub use self::stats::{Backlog, Stats};
 
 /// Bytes read in one turn.
 pub(crate) const READ_BYTES: usize = 256 << 10;
@@ -40,8 +43,8 @@ const STRAYS_MAX: usize = 10_000;
 /// For how long they are kept.
 const STRAY_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Where a file is begun that is there when the tailer is opened and has no saved position. Files that
-/// appear later are read from their beginning.
+/// Where a file is begun that is there when the tailer is opened and has no saved position. Files
+/// that appear later are read from their beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
     Beginning,
@@ -95,45 +98,6 @@ impl Settings {
     }
 }
 
-/// Counts since the tailer was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Files that lost their name to another one, or all names.
-    pub rotations: u64,
-    pub truncations: u64,
-    /// Truncations after which no copy of the old bytes was found: what had not been read is lost, and
-    /// nobody knows how much.
-    pub unknown_losses: u64,
-    /// Bytes that were seen to be there and could not be read any more.
-    pub lost_bytes: u64,
-    /// Copies of truncated files that were read on from where the original ended.
-    pub copies_continued: u64,
-    /// Pieces that long lines were cut into, the last of each line not counted.
-    pub long_line_pieces: u64,
-    /// Long lines passed over.
-    pub long_lines_dropped: u64,
-    /// Compressed files left alone.
-    pub compressed_ignored: u64,
-    /// Times that directory events came faster than they were taken.
-    pub event_overflows: u64,
-    pub rescans: u64,
-    /// Errors of reading or opening.
-    pub read_errors: u64,
-}
-
-/// What waits now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Bytes that are there and not acknowledged.
-    pub bytes: u64,
-    /// When the oldest of them was first seen.
-    pub since: Option<SystemTime>,
-    pub files_known: usize,
-    pub files_open: usize,
-    /// Directories that could not be watched.
-    pub directories_polled: usize,
-}
-
 /// Follows files; see the module's description.
 #[derive(Debug)]
 pub struct Tailer {
@@ -170,9 +134,9 @@ pub struct Tailer {
 }
 
 impl Tailer {
-    /// Starts to follow. `wake` is called, from another thread, when `discover` has something to do.
-    /// With a state directory the positions saved there are taken up; a warning says that they could
-    /// not be used.
+    /// Starts to follow. `wake` is called, from another thread, when `discover` has something to
+    /// do. With a state directory the positions saved there are taken up; a warning says that they
+    /// could not be used.
     #[must_use]
     pub fn open(
         settings: Settings,
@@ -324,8 +288,8 @@ impl Tailer {
         self.changed = true;
     }
 
-    /// Nothing waits to be read, and either no file grew for `linger` since `since`, or every writer
-    /// was seen to close its file.
+    /// Nothing waits to be read, and either no file grew for `linger` since `since`, or every
+    /// writer was seen to close its file.
     #[must_use]
     pub fn is_quiet(&self, now: Instant, since: Instant, linger: Duration) -> bool {
         let rests = self.ready.is_empty() && self.suspects.is_empty();
@@ -364,8 +328,8 @@ impl Tailer {
         backlog
     }
 
-    /// The files with bytes that are not acknowledged, and how many. The beginning of a line that has
-    /// no end yet does not count.
+    /// The files with bytes that are not acknowledged, and how many. The beginning of a line that
+    /// has no end yet does not count.
     pub fn unsent(&self) -> impl Iterator<Item = (&Source, u64)> {
         let files = self.roster.iter().map(|(_, it)| (it.source.as_ref(), it.owed_bytes()));
         files.filter(|(_, bytes)| *bytes > 0)

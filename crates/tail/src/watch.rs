@@ -1,12 +1,13 @@
 //! What has changed in the directories?
 //!
-//! In: directories to watch. Out: the changes in them, in order, since they were last taken; how many
-//! watches the kernel refused; and one call of the wake function when there is something to take.
+//! In: directories to watch. Out: the changes in them, in order, since they were last taken; how
+//! many watches the kernel refused; and one call of the wake function when there is something to
+//! take.
 //!
-//! Directories are watched, not files, so that a file is known before it is renamed away. Changes are
-//! hints: whoever takes them looks at the files themselves, and a periodic rescan makes a missed or
-//! refused watch harmless. What arrives faster than it is taken is bounded: writes to the same file
-//! count once, and above [`CHANGES_MAX`] everything is dropped for one request to rescan.
+//! Directories are watched, not files, so that a file is known before it is renamed away. Changes
+//! are hints: whoever takes them looks at the files themselves, and a periodic rescan makes a
+//! missed or refused watch harmless. What arrives faster than it is taken is bounded: writes to the
+//! same file count once, and above [`CHANGES_MAX`] everything is dropped for one request to rescan.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -155,8 +156,8 @@ impl Watch {
         self.refused.len()
     }
 
-    /// Watches a directory; repeated calls cost nothing. A refusal is logged once and tried again at
-    /// the next call.
+    /// Watches a directory; repeated calls cost nothing. A refusal is logged once and tried again
+    /// at the next call.
     pub(crate) fn add(&mut self, directory: &Path) {
         if self.watched.contains(directory) {
             return;
@@ -203,8 +204,8 @@ impl Watch {
         self.watched.len() < before
     }
 
-    /// Forgets what is watched, so that each directory is watched anew when it is added again: after
-    /// an overflow nobody knows which watches still lead to the directory of that name.
+    /// Forgets what is watched, so that each directory is watched anew when it is added again:
+    /// after an overflow nobody knows which watches still lead to the directory of that name.
     pub(crate) fn forget(&mut self) {
         self.watched.clear();
         self.refused.clear();

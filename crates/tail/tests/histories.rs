@@ -1,9 +1,9 @@
-//! Random histories of writers, rotations, truncations, kills and a failing sink, run against the real
-//! tailer on real files and against a model that only remembers what was written.
+//! Random histories of writers, rotations, truncations, kills and a failing sink, run against the
+//! real tailer on real files and against a model that only remembers what was written.
 //!
-//! What must hold: every line is delivered unless its bytes were destroyed while nobody could have read
-//! them; the lines of one file come in order; a line comes twice only after a kill. The number of
-//! histories is 300, or what `OUTRIDER_HISTORIES` says.
+//! What must hold: every line is delivered unless its bytes were destroyed while nobody could have
+//! read them; the lines of one file come in order; a line comes twice only after a kill. The number
+//! of histories is 300, or what `OUTRIDER_HISTORIES` says.
 
 #![expect(
     clippy::unwrap_used,

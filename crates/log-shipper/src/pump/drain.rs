@@ -58,8 +58,8 @@ impl Pump {
         self.state.gone.is_some()
     }
 
-    /// Delivers everything that is there, then the last lines that have no end. Returns those of which
-    /// that did not work.
+    /// Delivers everything that is there, then the last lines that have no end. Returns those of
+    /// which that did not work.
     async fn flush(&mut self, until: Instant) -> Vec<FileId> {
         self.pass_until_flushed(until).await;
         let mut partials = self.tailer.held_partials();

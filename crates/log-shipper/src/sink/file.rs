@@ -1,8 +1,9 @@
 //! A file that is rotated by size.
 //!
-//! Records are appended; what an attempt wrote before it failed (a full disk) is cut off again, so that
-//! each attempt begins behind a whole record. A file that somebody moved away or deleted is begun anew
-//! under its name. Content is synced before a position that depends on it is saved, see [`Written`].
+//! Records are appended; what an attempt wrote before it failed (a full disk) is cut off again, so
+//! that each attempt begins behind a whole record. A file that somebody moved away or deleted is
+//! begun anew under its name. Content is synced before a position that depends on it is saved, see
+//! [`Written`].
 
 use std::fs::{self, File};
 use std::io::{self, Write};

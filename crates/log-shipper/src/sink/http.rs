@@ -1,8 +1,9 @@
 //! NDJSON over HTTP.
 //!
 //! One POST a batch, `application/x-ndjson`, one JSON object a line. A status of 2xx is the
-//! acknowledgement. 413 asks for fewer records at a time. Everything else is tried again, 400, 401 and
-//! 404 too: they mean a receiver that is set up wrongly, and what is not acknowledged is not given up.
+//! acknowledgement. 413 asks for fewer records at a time. Everything else is tried again, 400, 401
+//! and 404 too: they mean a receiver that is set up wrongly, and what is not acknowledged is not
+//! given up.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

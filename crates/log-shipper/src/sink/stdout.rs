@@ -1,8 +1,8 @@
 //! The container's own standard output.
 //!
-//! Whoever reads it may be slow: the write blocks a thread of its own, and with it this sink, but no
-//! signal and no probe. After an error the next attempt goes on where the write stopped, so that no
-//! line is torn.
+//! Whoever reads it may be slow: the write blocks a thread of its own, and with it this sink, but
+//! no signal and no probe. After an error the next attempt goes on where the write stopped, so that
+//! no line is torn.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};

@@ -5,10 +5,10 @@
 //!     └───────────────drain──────────────────────────▲   └─deadline, second signal─▶ Expired
 //! ```
 //!
-//! In go a phase, an event and the time; out comes the next phase. A phase never goes back: what was
-//! ready is unready only by draining, and a drain is never called off. No clock and no IO in here;
-//! [`super::Lifecycle`] publishes the phase and everybody else reads it. Flags such as `ready` and
-//! `draining` side by side were not taken, because they can contradict each other.
+//! In go a phase, an event and the time; out comes the next phase. A phase never goes back: what
+//! was ready is unready only by draining, and a drain is never called off. No clock and no IO in
+//! here; [`super::Lifecycle`] publishes the phase and everybody else reads it. Flags such as
+//! `ready` and `draining` side by side were not taken, because they can contradict each other.
 
 use std::time::Duration;
 

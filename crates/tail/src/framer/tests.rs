@@ -34,7 +34,8 @@ fn lines_end_at_lf_and_the_rest_waits() {
     check(b"123456789\nx\n", SPLIT_8, &pieces, 12);
     check(b"123456789", SPLIT_8, &[(100, Split, "12345678")], 8);
     check(b"12345678", SPLIT_8, &[], 0);
-    check("1234567é89\n".as_bytes(), SPLIT_8, &[(100, Split, "1234567"), (107, Whole, "é89")], 12);
+    let pieces = [(100, Split, "1234567"), (107, Whole, "é89")];
+    check("1234567é89\n".as_bytes(), SPLIT_8, &pieces, 12);
     check(b"123456789\nx\n", DROP_8, &[(110, Whole, "x")], 12);
     check(b"123456789", DROP_8, &[], 0);
 }
@@ -91,7 +92,8 @@ proptest! {
         ends.sort_unstable();
         let (mut at, mut portions) = (0, Vec::new());
         for end in ends {
-            let framed = frame(&bytes[at..end], 100 + at as u64, Encoding::Bytes, limits, &mut |line| {
+            let (portion, offset) = (&bytes[at..end], 100 + at as u64);
+            let framed = frame(portion, offset, Encoding::Bytes, limits, &mut |line| {
                 let text = String::from_utf8_lossy(line.text()).into_owned();
                 portions.push((line.offset, line.part, text));
                 Flow::Continue

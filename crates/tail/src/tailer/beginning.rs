@@ -1,8 +1,9 @@
 //! Where a new file begins.
 //!
-//! In: a path that matched, or that a matching file was renamed to. Out: a cursor. It takes up a saved
-//! position if inode and content agree with it, or the position of the file that it is a copy of; else
-//! it begins by the settings. In doubt it begins at the start: a line twice is better than a line lost.
+//! In: a path that matched, or that a matching file was renamed to. Out: a cursor. It takes up a
+//! saved position if inode and content agree with it, or the position of the file that it is a copy
+//! of; else it begins by the settings. In doubt it begins at the start: a line twice is better than
+//! a line lost.
 
 use std::fs::File;
 use std::path::Path;
@@ -55,7 +56,8 @@ impl Tailer {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => {
                 if self.stats.read_errors == 0 {
-                    warn!(file = %path.display(), %error, "Cannot open a file; trying again at each scan");
+                    let file = path.display();
+                    warn!(%file, %error, "Cannot open a file; trying again at each scan");
                 }
                 self.stats.read_errors += 1;
                 return None;
@@ -148,7 +150,8 @@ impl Tailer {
             Start::Saved(entry) => {
                 cursor.generation = entry.generation;
                 cursor.start_at(entry.acked, entry.acked);
-                info!(file = %path.display(), offset = entry.acked.offset, "Going on at the saved position");
+                let (file, offset) = (path.display(), entry.acked.offset);
+                info!(%file, offset, "Going on at the saved position");
                 Some((entry.path, entry.generation, entry.rotated))
             }
             Start::Replaced(entry) => {
@@ -235,8 +238,8 @@ impl Tailer {
         }
     }
 
-    /// Looks for files that were rotated while nobody followed: those with a saved position under a new
-    /// name, and those that came and went in between.
+    /// Looks for files that were rotated while nobody followed: those with a saved position under a
+    /// new name, and those that came and went in between.
     pub(super) fn recover_strays(&mut self, now: Instant) {
         if self.loaded_at == 0 {
             return;

@@ -1,8 +1,8 @@
 //! From paths and events to cursors.
 //!
 //! Every path that may matter is looked at; its inode says whether it is a file that is followed
-//! already, perhaps under another name, or a new one, which `beginning` takes in. Events are hints: the
-//! same functions serve them and the periodic rescan, which goes over everything.
+//! already, perhaps under another name, or a new one, which `beginning` takes in. Events are hints:
+//! the same functions serve them and the periodic rescan, which goes over everything.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -44,8 +44,8 @@ impl Tailer {
         }
     }
 
-    /// A new file under a rotated form of a name that is followed: a copy is being made, and what it
-    /// is a copy of will be truncated.
+    /// A new file under a rotated form of a name that is followed: a copy is being made, and what
+    /// it is a copy of will be truncated.
     fn visit_copy(&mut self, path: &Path, now: Instant) {
         if self.globs_group(path).is_some() {
             return;
@@ -130,7 +130,8 @@ impl Tailer {
             self.stats.rotations += 1;
             self.changed = true;
             self.draining.push(id);
-            debug!(file = %cursor.source.path.display(), now = %cursor.path.display(), "A file was rotated");
+            let (file, now) = (cursor.source.path.display(), cursor.path.display());
+            debug!(%file, %now, "A file was rotated");
         }
     }
 
@@ -250,8 +251,8 @@ impl Tailer {
         self.note_size(id, look.size, now);
     }
 
-    /// Is it still the content that was read? A smaller size alone is not believed: some file systems
-    /// show stale ones. An equal or larger one proves nothing either.
+    /// Is it still the content that was read? A smaller size alone is not believed: some file
+    /// systems show stale ones. An equal or larger one proves nothing either.
     fn check_content(&mut self, id: FileId, now: Instant) {
         if !self.ensure_open(id, now) {
             return;

@@ -1,7 +1,8 @@
 //! A turn of reading: bytes of one file to lines and a span.
 //!
-//! Each turn reads the bytes just before the position as well, in the same system call; if they are not
-//! what they were, or not there, the file was truncated. That is noticed whatever the size says now.
+//! Each turn reads the bytes just before the position as well, in the same system call; if they are
+//! not what they were, or not there, the file was truncated. That is noticed whatever the size says
+//! now.
 
 use std::fs::File;
 use std::io;
@@ -52,8 +53,9 @@ struct Turn {
 }
 
 impl Tailer {
-    /// Reads a turn of the file that [`Tailer::next_ready`] named and hands on its lines. The span, if
-    /// any, is to be acknowledged in order once the lines are delivered; it can be without lines.
+    /// Reads a turn of the file that [`Tailer::next_ready`] named and hands on its lines. The span,
+    /// if any, is to be acknowledged in order once the lines are delivered; it can be without
+    /// lines.
     pub fn read(
         &mut self,
         id: FileId,
@@ -72,8 +74,8 @@ impl Tailer {
             Ok(span) => span,
             Err(error) => {
                 self.stats.read_errors += 1;
-                let cursor = self.roster.get(id)?;
-                warn!(file = %cursor.path.display(), %error, "Cannot read a file; trying again later");
+                let file = self.roster.get(id)?.path.display();
+                warn!(%file, %error, "Cannot read a file; trying again later");
                 None
             }
         }
@@ -198,8 +200,8 @@ impl Tailer {
         self.roster.iter().filter(|(_, it)| held(it)).map(|(id, _)| id).collect()
     }
 
-    /// Hands on the line that has no end yet, marked partial, without moving the position: if the file
-    /// is read again after a restart, the line comes whole. At most `line_bytes_max` of it.
+    /// Hands on the line that has no end yet, marked partial, without moving the position: if the
+    /// file is read again after a restart, the line comes whole. At most `line_bytes_max` of it.
     pub fn read_held(
         &mut self,
         id: FileId,
@@ -248,8 +250,8 @@ impl Encoding {
 }
 
 impl Cursor {
-    /// Bytes at the start of a file that are no text: a byte order mark, and after truncation under a
-    /// writer that does not append, NUL bytes.
+    /// Bytes at the start of a file that are no text: a byte order mark, and after truncation under
+    /// a writer that does not append, NUL bytes.
     fn skip_preamble(&mut self, bytes: &[u8]) -> usize {
         let nul = match self.skips_nul {
             true => bytes.iter().take_while(|byte| **byte == 0).count(),
@@ -320,8 +322,8 @@ fn find_data(file: &File) -> io::Result<Option<u64>> {
     Ok(rustix::fs::seek(file, SeekFrom::Data(0)).ok().filter(|data| *data > 0))
 }
 
-/// Reads the bytes that the position's mark covers and up to `capacity` behind it; `None` if they are
-/// not what they were.
+/// Reads the bytes that the position's mark covers and up to `capacity` behind it; `None` if they
+/// are not what they were.
 fn read_window(
     cursor: &mut Cursor,
     capacity: usize,

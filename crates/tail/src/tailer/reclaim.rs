@@ -1,9 +1,9 @@
 //! Room on the shared volume.
 //!
-//! In: what to do with a rotated file once all of it is acknowledged, and how large the files may grow
-//! together. Out: files deleted or emptied, and what that freed. A file that is still written under its
-//! name is never touched, nor is an unacknowledged byte unless the caller says so. Before it acts it
-//! looks again: the path must still lead to the very inode, and that must end where the
+//! In: what to do with a rotated file once all of it is acknowledged, and how large the files may
+//! grow together. Out: files deleted or emptied, and what that freed. A file that is still written
+//! under its name is never touched, nor is an unacknowledged byte unless the caller says so. Before
+//! it acts it looks again: the path must still lead to the very inode, and that must end where the
 //! acknowledgements do.
 
 use std::fs::{self, File};

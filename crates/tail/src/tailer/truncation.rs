@@ -1,9 +1,9 @@
 //! A file no longer holds what was read of it.
 //!
-//! A new generation begins at its start. What was not read may still be there: copytruncate leaves a
-//! copy beside the file, often over the last copy. The copy is known by its content and read on from
-//! where the original ended. Where there is none, the loss is counted; nobody can say how much it is,
-//! only what was seen of it.
+//! A new generation begins at its start. What was not read may still be there: copytruncate leaves
+//! a copy beside the file, often over the last copy. The copy is known by its content and read on
+//! from where the original ended. Where there is none, the loss is counted; nobody can say how much
+//! it is, only what was seen of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

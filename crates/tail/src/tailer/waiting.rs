@@ -150,8 +150,8 @@ fn start_of_copy(copy: &Cursor, original: &Cursor, rests: bool) -> Option<Mark> 
     let verdict = if same_up_to(size.min(BEGINNING_BYTES).min(read)).is_none() {
         Some(Mark::START)
     } else if size > read {
-        // It holds more than was read of the original: wait until that is read, or truncated away. If
-        // there is nothing more to read of it, it is no copy.
+        // It holds more than was read of the original: wait until that is read, or truncated away.
+        // If there is nothing more to read of it, it is no copy.
         let is_all = read == original.size;
         (same_up_to(read).is_none() || (rests && is_all)).then_some(Mark::START)
     } else {
