@@ -288,10 +288,10 @@ impl Collector for AgeCollector {
         };
         let lag = age(&self.0.unsent_since).unwrap_or(0.0);
         let ages = [
-            ("log_shipper_lag_seconds", "Age of the oldest unacknowledged byte", Some(lag)),
+            ("log_shipper_lag_seconds", "Age of the oldest unacknowledged byte.", Some(lag)),
             (
                 "log_shipper_checkpoint_age_seconds",
-                "Time since positions were saved",
+                "Time since positions were saved.",
                 age(&self.0.checkpoint),
             ),
         ];
