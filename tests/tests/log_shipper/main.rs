@@ -12,6 +12,7 @@ mod discovery;
 mod drain;
 mod framing;
 mod identity;
+mod lookalikes;
 mod nginx;
 mod outage;
 mod polling;
