@@ -22,6 +22,14 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Saving may take one part in so many of the time.
 const TIME_SHARE: u32 = 20;
 
+/// Waits for the save under way, if there is one and positions are kept at all.
+pub(crate) async fn saved(keeper: &mut Option<Keeper>) -> bool {
+    match keeper {
+        Some(keeper) => keeper.saved().await,
+        None => std::future::pending().await,
+    }
+}
+
 pub(crate) struct Keeper {
     state_dir: Arc<StateDir>,
     written: Option<Written>,

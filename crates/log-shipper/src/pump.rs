@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use crate::batch::{BATCH_BYTES, Batch};
 use crate::config::OnFull;
 use crate::delivery::Report;
-use crate::keeper::Keeper;
+use crate::keeper::{self, Keeper};
 use crate::metrics::{DropReason, GroupMetrics, Metrics};
 use crate::record::Recorder;
 
@@ -142,18 +142,11 @@ impl Pump {
         loop {
             let deadline = self.next_deadline();
             let next_look = self.state.next_look;
-            let keeper = &mut self.keeper;
-            let saved = async {
-                match keeper {
-                    Some(keeper) => keeper.saved().await,
-                    None => std::future::pending().await,
-                }
-            };
             return tokio::select! {
                 biased;
                 () = self.lifecycle.draining() => Event::Drain,
                 report = self.reports.recv() => report.map_or(Event::Closed, Event::Reported),
-                saved = saved => Event::Saved(saved),
+                is_saved = keeper::saved(&mut self.keeper) => Event::Saved(is_saved),
                 () = self.reloads.next() => Event::Reload,
                 () = self.wake.notified(), if !self.state.is_woken => {
                     self.state.is_woken = true;

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::info;
 
 use super::{Event, Pump, now};
+use crate::keeper;
 
 /// Between two looks at the files while lingering.
 const LINGER_INTERVAL: Duration = Duration::from_millis(50);
@@ -94,13 +95,6 @@ impl Pump {
 
     /// Waits for a report or a directory event until `until`; a second signal ends everything.
     async fn wait(&mut self, until: Instant) {
-        let keeper = &mut self.keeper;
-        let saved = async {
-            match keeper {
-                Some(keeper) => keeper.saved().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             () = self.lifecycle.expired() => {
@@ -109,7 +103,7 @@ impl Pump {
             report = self.reports.recv() => {
                 self.on_event(report.map_or(Event::Closed, Event::Reported));
             }
-            is_saved = saved => self.on_event(Event::Saved(is_saved)),
+            is_saved = keeper::saved(&mut self.keeper) => self.on_event(Event::Saved(is_saved)),
             () = sleep_until(until) => {}
         }
     }
