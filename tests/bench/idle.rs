@@ -19,9 +19,9 @@ const CASES: [(Agent, To); 4] = [
     (Agent::FluentBit, To::Http("none")),
     (Agent::LogShipper, To::Http("none")),
 ];
-/// From the last line to the first look, for what an agent does a little later: save positions,
-/// close connections.
-const SETTLE: Duration = Duration::from_secs(5);
+/// After the first lines: longer than a thread for blocking calls is kept, because the figures are
+/// sums over living threads and would fall when one ends.
+const SETTLE: Duration = Duration::from_secs(12);
 const HEAD: [&str; 5] = ["files", "agent", "CPU % of a core", "wake-ups/s", "memory MB"];
 
 #[derive(Debug, Default)]
