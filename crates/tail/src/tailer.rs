@@ -21,7 +21,7 @@ mod stats;
 mod truncation;
 mod waiting;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -115,7 +115,7 @@ pub struct Tailer {
     /// When the checkpoint that was loaded had been saved, in milliseconds since 1970.
     loaded_at: u64,
     /// Files left alone, by inode, so that they are counted once.
-    ignored: HashMap<(u64, u64), ()>,
+    ignored: HashSet<(u64, u64)>,
     /// How often this process opened a path, less the events that told of it.
     own_opens: HashMap<PathBuf, u32>,
     open_files: usize,
@@ -171,7 +171,7 @@ impl Tailer {
             suspects: Vec::new(),
             strays: loaded.entries,
             loaded_at: loaded.saved,
-            ignored: HashMap::new(),
+            ignored: HashSet::new(),
             own_opens: HashMap::new(),
             open_files: 0,
             rescan_at: now,

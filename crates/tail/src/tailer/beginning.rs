@@ -84,7 +84,7 @@ impl Tailer {
         if self.ignored.len() >= IGNORED_MAX {
             self.ignored.clear();
         }
-        if self.ignored.insert((look.inode.dev, look.inode.ino), ()).is_none() {
+        if self.ignored.insert((look.inode.dev, look.inode.ino)) {
             self.stats.compressed_ignored += 1;
             debug!(file = %path.display(), "Left a compressed file alone");
         }
