@@ -42,7 +42,7 @@ impl Sidecar for LogShipper {
     }
 
     async fn start(config: Config, context: Context) -> Result<LogShipper, StartError> {
-        let Context { lifecycle, registry } = context;
+        let Context { lifecycle, registry, .. } = context;
         let metrics = Metrics::register(&registry);
         let groups = config.globs.groups().map(|pattern| metrics.group(pattern)).collect();
         let sink = Sink::open(config.sink)?;

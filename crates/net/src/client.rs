@@ -1,24 +1,25 @@
-//! Posts to one endpoint over one kept connection.
+//! Posts to one endpoint, or gets from it, over one kept connection.
 //!
 //! In goes a request, out comes its answer or an error that says what the peer may have seen. At
 //! most one request is under way, and the connection is kept only after an exchange that ended
-//! cleanly: `post` takes it out of the client while it works, so a cancelled `post` drops it and
-//! the next one begins on a new connection. Pooling clients were not taken: they need a
-//! background task, and a sender with ordered batches has no second request to put in a pool.
+//! cleanly: a request takes it out of the client while it works, so a cancelled one drops it and
+//! the next one begins on a new connection. A `get` may be sent again, a `post` may not. Pooling
+//! clients were not taken: they need a background task, and a sender with ordered batches has no
+//! second request to put in a pool.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hickory_resolver::net::NetError;
 use http_body_util::Full;
+use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::connect::Connector;
-use crate::connection::{Connection, Exchange, ExchangeError, Request};
+use crate::connect::{Address, Connector, Dialing};
+use crate::connection::{BodyEnd, Connection, Exchange, ExchangeError, Request};
 use crate::endpoint::Endpoint;
 use crate::tls::{TlsError, TlsSettings};
 
@@ -32,7 +33,8 @@ pub struct Client {
 /// How long and how much a request may take.
 #[derive(Debug, Clone)]
 pub struct ClientLimits {
-    /// For resolving, connecting to all addresses in turn and the TLS handshake together.
+    /// For resolving, connecting to all addresses in turn and the TLS handshake together. A `get`
+    /// has its own deadline instead of these two.
     pub connect_timeout: Duration,
     /// From the first byte sent to the last byte of the answer.
     pub response_timeout: Duration,
@@ -61,7 +63,7 @@ pub enum SendError {
     },
     #[error("cannot connect to {address}")]
     Connect {
-        address: SocketAddr,
+        address: Address,
         #[source]
         source: std::io::Error,
     },
@@ -98,8 +100,26 @@ impl Client {
         tls: &TlsSettings,
         limits: ClientLimits,
     ) -> Result<Self, TlsError> {
-        let connector = Connector::new(endpoint, tls, limits.connect_timeout)?;
+        Self::dialing(endpoint, tls, limits, &Dialing::default())
+    }
+
+    /// The same, for a caller that wants its connections made in another way.
+    ///
+    /// # Errors
+    /// As for [`Client::new`].
+    pub fn dialing(
+        endpoint: Endpoint,
+        tls: &TlsSettings,
+        limits: ClientLimits,
+        dialing: &Dialing,
+    ) -> Result<Self, TlsError> {
+        let connector = Connector::new(endpoint, tls, dialing)?;
         Ok(Self { connector, limits, kept: None })
+    }
+
+    /// Where the requests go.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.connector.endpoint()
     }
 
     /// Sends one POST and waits for its answer. `Host` and `Content-Length` are added.
@@ -110,7 +130,8 @@ impl Client {
     /// # Errors
     /// No answer; any status is an answer.
     pub async fn post(&mut self, headers: &HeaderMap, body: Bytes) -> Result<Response, SendError> {
-        let mut request = Box::new(self.request(headers, body));
+        let target = self.endpoint().target();
+        let mut request = Box::new(self.request(Method::POST, target, headers, body));
         if let Some(mut connection) = self.kept.take()
             && connection.is_open().await
         {
@@ -119,13 +140,62 @@ impl Client {
                 Err(not_sent) => request = not_sent.request,
             }
         }
-        let io = self.connector.connect().await?;
-        let connection =
-            Connection::open(io).await.map_err(|source| SendError::Interrupted { source })?;
+        let deadline = Instant::now() + self.limits.connect_timeout;
+        let connection = self.open(deadline).await?;
         match self.exchange(connection, *request).await? {
             Ok(response) => Ok(response),
             Err(not_sent) => Err(SendError::Interrupted { source: not_sent.source }),
         }
+    }
+
+    /// Sends one GET for `target` and waits for its whole answer, until `deadline` at most.
+    ///
+    /// Asking twice does no harm: if a kept connection turns out to be lost before an answer began,
+    /// the request is sent once more over a new one. `Host` is added.
+    ///
+    /// # Errors
+    /// No head of an answer; any status is an answer, and [`BodyEnd`] tells how much of its body is
+    /// there.
+    pub async fn get(
+        &mut self,
+        target: &PathAndQuery,
+        headers: &HeaderMap,
+        deadline: Instant,
+    ) -> Result<(Response, BodyEnd), SendError> {
+        let request = |client: &Self| client.request(Method::GET, target, headers, Bytes::new());
+        if let Some(connection) = self.kept.take() {
+            match self.fetch(connection, request(self), deadline).await {
+                Err(SendError::Interrupted { source }) if !source.is_parse() => {}
+                answer => return answer,
+            }
+        }
+        let connection = self.open(deadline).await?;
+        self.fetch(connection, request(self), deadline).await
+    }
+
+    async fn fetch(
+        &mut self,
+        mut connection: Connection,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<(Response, BodyEnd), SendError> {
+        let max = self.limits.response_body_bytes_max;
+        match timeout_at(deadline, connection.fetch(request, max)).await {
+            Ok(Ok((response, end))) => {
+                let reusable = matches!(end, BodyEnd::Whole) && connection.is_alive();
+                self.kept = reusable.then_some(connection);
+                Ok((response, end))
+            }
+            Ok(Err(ExchangeError::NotSent { source, .. } | ExchangeError::Lost { source })) => {
+                Err(SendError::Interrupted { source })
+            }
+            Err(_elapsed) => Err(SendError::Timeout { phase: Phase::Response }),
+        }
+    }
+
+    async fn open(&mut self, deadline: Instant) -> Result<Connection, SendError> {
+        let io = self.connector.connect(deadline).await?;
+        Connection::open(io).await.map_err(|source| SendError::Interrupted { source })
     }
 
     /// The inner error gives the request back. Keeps the connection if it can be used again.
@@ -149,14 +219,20 @@ impl Client {
         }
     }
 
-    fn request(&self, headers: &HeaderMap, body: Bytes) -> Request {
-        let endpoint = self.connector.endpoint();
+    fn request(
+        &self,
+        method: Method,
+        target: &PathAndQuery,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Request {
         let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = Uri::from(endpoint.target.clone());
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from(target.clone());
         *request.headers_mut() = headers.clone();
         if !headers.contains_key(header::HOST) {
-            request.headers_mut().insert(header::HOST, endpoint.host_header.clone());
+            let host = self.endpoint().host_header.clone();
+            request.headers_mut().insert(header::HOST, host);
         }
         request
     }

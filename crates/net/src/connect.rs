@@ -4,36 +4,64 @@
 //! an equal part of the time that is left, so that one that never answers leaves time for the
 //! next. Names are resolved anew for every connection (hickory caches by TTL), because an address
 //! that moved is a common reason for reconnecting. The resolver is made at the first name, so an
-//! endpoint with an IP literal costs nothing. getaddrinfo is no choice in a static binary.
+//! endpoint with an IP literal, `localhost` or a unix socket costs nothing. getaddrinfo is no
+//! choice in a static binary.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use hickory_resolver::TokioResolver;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::client::{Phase, SendError};
 use crate::endpoint::{Endpoint, Host};
+use crate::proxy_header;
 use crate::tls::{TlsError, TlsSettings, client_config};
 
 /// More addresses than this are not tried in one attempt.
 const ADDRESSES_MAX: usize = 16;
+/// What `localhost` means, in this order; no name server is asked.
+const LOCALHOST: [IpAddr; 2] = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
-/// A TCP stream or a TLS stream over one.
+/// A TCP stream, a TLS stream over one, or a unix stream.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl Stream for TcpStream {}
+impl Stream for UnixStream {}
 impl Stream for tokio_rustls::client::TlsStream<TcpStream> {}
 
 pub(crate) type Io = TokioIo<Box<dyn Stream>>;
 
+/// How a connection is made, besides where to.
+#[derive(Debug, Clone)]
+pub struct Dialing {
+    /// Whether a server's certificate has to fit. See [`TlsSettings`] for the authorities.
+    pub verify: bool,
+    /// Sends a PROXY header, version 2, as the first bytes of every connection.
+    pub proxy_header: bool,
+}
+
+impl Default for Dialing {
+    fn default() -> Self {
+        Self { verify: true, proxy_header: false }
+    }
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
 pub(crate) struct Connector {
     endpoint: Endpoint,
-    connect_timeout: Duration,
+    proxy_header: bool,
     tls: Option<Tls>,
     /// Made when the first name has to be resolved.
     resolver: Option<TokioResolver>,
@@ -48,16 +76,16 @@ impl Connector {
     pub(crate) fn new(
         endpoint: Endpoint,
         settings: &TlsSettings,
-        connect_timeout: Duration,
+        dialing: &Dialing,
     ) -> Result<Self, TlsError> {
         let tls = if endpoint.is_tls() {
             let name = server_name(&endpoint.host)?;
-            let connector = TlsConnector::from(client_config(settings)?);
+            let connector = TlsConnector::from(client_config(settings, dialing.verify)?);
             Some(Tls { connector, name })
         } else {
             None
         };
-        Ok(Self { endpoint, connect_timeout, tls, resolver: None })
+        Ok(Self { endpoint, proxy_header: dialing.proxy_header, tls, resolver: None })
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -65,10 +93,13 @@ impl Connector {
     }
 
     /// One attempt over all addresses. Cancel-safe: a dropped attempt leaves nothing behind.
-    pub(crate) async fn connect(&mut self) -> Result<Io, SendError> {
-        let deadline = Instant::now() + self.connect_timeout;
+    pub(crate) async fn connect(&mut self, deadline: Instant) -> Result<Io, SendError> {
+        if let Host::Socket(path) = &self.endpoint.host {
+            let stream = self.open_unix(path, deadline).await?;
+            return Ok(TokioIo::new(Box::new(stream)));
+        }
         let addresses = self.resolve(deadline).await?;
-        let tcp = connect_to_one_of(&addresses, deadline).await?;
+        let tcp = self.open_one_of(&addresses, deadline).await?;
         let stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(tcp),
             Some(tls) => {
@@ -87,7 +118,11 @@ impl Connector {
         let port = self.endpoint.port;
         let name = match &self.endpoint.host {
             Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
+            host if host.is_localhost() => {
+                return Ok(LOCALHOST.map(|address| SocketAddr::new(address, port)).to_vec());
+            }
             Host::Name(name) => name,
+            Host::Socket(_) => return Ok(Vec::new()),
         };
         let failed = |source| SendError::Resolve { name: name.clone(), source: Box::new(source) };
         let resolver = match &mut self.resolver {
@@ -104,6 +139,53 @@ impl Connector {
         let addresses: Vec<IpAddr> = answer.iter().take(ADDRESSES_MAX).collect();
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
     }
+
+    /// The error of the last address stands for all.
+    async fn open_one_of(
+        &self,
+        addresses: &[SocketAddr],
+        deadline: Instant,
+    ) -> Result<TcpStream, SendError> {
+        let mut last = SendError::Timeout { phase: Phase::Connect };
+        for (tried, address) in addresses.iter().enumerate() {
+            let now = Instant::now();
+            let left = deadline.saturating_duration_since(now);
+            let untried = u32::try_from(addresses.len() - tried).expect("at most ADDRESSES_MAX");
+            match timeout_at(now + left / untried, self.open_tcp(*address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(source)) => {
+                    last = SendError::Connect { address: Address::Tcp(*address), source };
+                }
+                Err(_elapsed) => last = SendError::Timeout { phase: Phase::Connect },
+            }
+        }
+        Err(last)
+    }
+
+    async fn open_tcp(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        if self.proxy_header {
+            let header = proxy_header::for_tcp(stream.local_addr()?, stream.peer_addr()?);
+            stream.write_all(&header).await?;
+        }
+        Ok(stream)
+    }
+
+    async fn open_unix(&self, path: &Path, deadline: Instant) -> Result<UnixStream, SendError> {
+        let open = async {
+            let mut stream = UnixStream::connect(path).await?;
+            if self.proxy_header {
+                stream.write_all(&proxy_header::for_unix(path)).await?;
+            }
+            Ok(stream)
+        };
+        let address = || Address::Unix(path.to_owned());
+        timeout_at(deadline, open)
+            .await
+            .map_err(|_elapsed| SendError::Timeout { phase: Phase::Connect })?
+            .map_err(|source| SendError::Connect { address: address(), source })
+    }
 }
 
 fn server_name(host: &Host) -> Result<ServerName<'static>, TlsError> {
@@ -111,29 +193,15 @@ fn server_name(host: &Host) -> Result<ServerName<'static>, TlsError> {
         Host::Address(address) => Ok(ServerName::from(*address)),
         Host::Name(name) => ServerName::try_from(name.clone())
             .map_err(|_invalid| TlsError::ServerName { host: name.clone() }),
+        Host::Socket(path) => Err(TlsError::ServerName { host: path.display().to_string() }),
     }
 }
 
-/// The error of the last address stands for all.
-async fn connect_to_one_of(
-    addresses: &[SocketAddr],
-    deadline: Instant,
-) -> Result<TcpStream, SendError> {
-    let mut last = SendError::Timeout { phase: Phase::Connect };
-    for (tried, address) in addresses.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let untried = u32::try_from(addresses.len() - tried).expect("at most ADDRESSES_MAX");
-        match timeout(left / untried, open(*address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(source)) => last = SendError::Connect { address: *address, source },
-            Err(_elapsed) => last = SendError::Timeout { phase: Phase::Connect },
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
         }
     }
-    Err(last)
-}
-
-async fn open(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http1;
+use hyper::http::response::Parts;
 use tokio::time::timeout;
 
 use crate::client::Response;
@@ -44,6 +45,18 @@ pub(crate) struct Exchange {
     pub(crate) reusable: bool,
 }
 
+/// How the body of an answer ended.
+#[derive(Debug)]
+pub enum BodyEnd {
+    Whole,
+    /// There is more than the limit.
+    CutOff,
+    /// The connection failed within the body, or the body is not well-formed.
+    Lost {
+        source: hyper::Error,
+    },
+}
+
 impl Connection {
     pub(crate) async fn open(io: Io) -> hyper::Result<Self> {
         let (sender, driver) = http1::handshake(io).await?;
@@ -62,51 +75,76 @@ impl Connection {
         .await
     }
 
+    /// One request whose status is the answer: what keeps its body from arriving costs only the
+    /// connection.
     pub(crate) async fn exchange(
         &mut self,
         request: Request,
         response_body_bytes_max: usize,
     ) -> Result<Exchange, ExchangeError> {
+        let mut answer = self.head(request).await?;
+        let (body, whole) = {
+            let collect = self.collect(&mut answer.1, response_body_bytes_max);
+            match timeout(BODY_TIMEOUT, collect).await {
+                Ok((body, BodyEnd::Whole)) => (body, true),
+                Ok((body, BodyEnd::CutOff)) => (body, false),
+                Ok((_, BodyEnd::Lost { .. })) | Err(_) => (Bytes::new(), false),
+            }
+        };
+        let reusable = whole && self.is_alive();
+        let response = Response { status: answer.0.status, headers: answer.0.headers, body };
+        Ok(Exchange { response, reusable })
+    }
+
+    /// One request whose body is the answer.
+    pub(crate) async fn fetch(
+        &mut self,
+        request: Request,
+        response_body_bytes_max: usize,
+    ) -> Result<(Response, BodyEnd), ExchangeError> {
+        let (head, mut body) = self.head(request).await?;
+        let (body, end) = self.collect(&mut body, response_body_bytes_max).await;
+        Ok((Response { status: head.status, headers: head.headers, body }, end))
+    }
+
+    /// False once the connection has ended: it can serve no other request.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.driver.is_some()
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    async fn head(&mut self, request: Request) -> Result<(Parts, Incoming), ExchangeError> {
         // A new connection takes a request only after it has been polled once.
         if let Err(source) = self.until(|sender, context| sender.poll_ready(context)).await {
             return Err(ExchangeError::NotSent { request: Box::new(request), source });
         }
         let mut answer = pin!(self.sender.try_send_request(request));
         let head = self.until(|_sender, context| answer.as_mut().poll(context)).await;
-        let (head, body) = match head {
-            Ok(response) => response.into_parts(),
-            Err(mut error) => {
-                let request = error.take_message();
-                let source = error.into_error();
-                return Err(match request {
-                    Some(request) => ExchangeError::NotSent { request: Box::new(request), source },
-                    None => ExchangeError::Lost { source },
-                });
+        head.map(hyper::Response::into_parts).map_err(|mut error| {
+            let request = error.take_message();
+            let source = error.into_error();
+            match request {
+                Some(request) => ExchangeError::NotSent { request: Box::new(request), source },
+                None => ExchangeError::Lost { source },
             }
-        };
-        // The status is the answer; what keeps its body from arriving costs only the connection.
-        let collect = timeout(BODY_TIMEOUT, self.collect(body, response_body_bytes_max));
-        let (body, whole) = match collect.await {
-            Ok(Ok(collected)) => collected,
-            Ok(Err(_)) | Err(_) => (Bytes::new(), false),
-        };
-        let reusable = whole && self.driver.is_some();
-        let response = Response { status: head.status, headers: head.headers, body };
-        Ok(Exchange { response, reusable })
+        })
     }
 
-    /// Reads the body up to the limit. True if that was all of it.
-    async fn collect(&mut self, mut body: Incoming, max: usize) -> hyper::Result<(Bytes, bool)> {
+    /// Reads the body up to the limit.
+    async fn collect(&mut self, body: &mut Incoming, max: usize) -> (Bytes, BodyEnd) {
         let mut collected = BytesMut::new();
         loop {
-            let frame = self.until(|_sender, context| Pin::new(&mut body).poll_frame(context));
-            let Some(frame) = frame.await else { return Ok((collected.freeze(), true)) };
-            if let Ok(data) = frame.map(Frame::into_data)? {
-                let room = max - collected.len();
-                collected.extend_from_slice(&data[..data.len().min(room)]);
-                if data.len() > room {
-                    return Ok((collected.freeze(), false));
-                }
+            let frame = self.until(|_sender, context| Pin::new(&mut *body).poll_frame(context));
+            let data = match frame.await.map(|frame| frame.map(Frame::into_data)) {
+                None => return (collected.freeze(), BodyEnd::Whole),
+                Some(Err(source)) => return (collected.freeze(), BodyEnd::Lost { source }),
+                Some(Ok(Err(_trailers))) => continue,
+                Some(Ok(Ok(data))) => data,
+            };
+            let room = max - collected.len();
+            collected.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
+                return (collected.freeze(), BodyEnd::CutOff);
             }
         }
     }

@@ -1,13 +1,14 @@
-//! A parsed `http://` or `https://` address.
+//! A parsed `http://` or `https://` address, or a unix socket.
 //!
 //! In goes the text of a setting, out comes host, port and request target, or an error that names
-//! the value. An [`Endpoint`] always has a host and a port that is not 0, so connecting never has
-//! to guess. User and password in the address are refused instead of sent: they would show up in
-//! process lists and in logs. For the same reason the query, which may hold a token, is left out
-//! of `Display`.
+//! the value. An [`Endpoint`] always has a host and a port that is not 0, or the path of a socket,
+//! so connecting never has to guess. How an image writes the path of a socket is the image's. User
+//! and password in the address are refused instead of sent: they would show up in process lists and
+//! in logs. For the same reason the query, which may hold a token, is left out of `Display`.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use hyper::Uri;
@@ -17,11 +18,14 @@ use thiserror::Error;
 
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
+/// What stands for the host in requests over a unix socket.
+const UNIX_HOST: &str = "unix";
 
 /// Where requests go: scheme, host, port, path and query.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     pub(crate) host: Host,
+    /// Not 0, except for a unix socket.
     pub(crate) port: u16,
     pub(crate) tls: bool,
     pub(crate) target: PathAndQuery,
@@ -34,6 +38,7 @@ pub(crate) enum Host {
     Address(IpAddr),
     /// Not an IP literal, without a trailing dot.
     Name(String),
+    Socket(PathBuf),
 }
 
 /// Why a value is no endpoint. Every variant but `UserInfo` shows the value.
@@ -54,6 +59,42 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
+    /// HTTP over the unix socket at `path`, with `Host: unix`. `target` begins with a slash.
+    ///
+    /// # Errors
+    /// A target that is no path.
+    pub fn unix(path: PathBuf, target: &str) -> Result<Self, EndpointError> {
+        let syntax = |source| EndpointError::Syntax { value: target.to_owned(), source };
+        if !target.starts_with('/') {
+            return Err(syntax(None));
+        }
+        let target = target.parse().map_err(|error| syntax(Some(error)))?;
+        let host_header = HeaderValue::from_static(UNIX_HOST);
+        Ok(Self { host: Host::Socket(path), port: 0, tls: false, target, host_header })
+    }
+
+    /// Whether `uri`, which has a scheme and an authority, leads to the same server.
+    pub fn is_origin_of(&self, uri: &Uri) -> bool {
+        let scheme = if self.tls { "https" } else { "http" };
+        let (Some(authority), true) = (uri.authority(), uri.scheme_str() == Some(scheme)) else {
+            return false;
+        };
+        let host = authority.host();
+        let default_port = if self.tls { HTTPS_PORT } else { HTTP_PORT };
+        match &self.host {
+            Host::Socket(_) => host.eq_ignore_ascii_case(UNIX_HOST),
+            own => {
+                let port = port_of(authority, default_port);
+                port == Some(self.port) && Host::parse(host).is_some_and(|host| host.is(own))
+            }
+        }
+    }
+
+    /// Path and query of requests.
+    pub fn target(&self) -> &PathAndQuery {
+        &self.target
+    }
+
     /// True for `https://`.
     pub fn is_tls(&self) -> bool {
         self.tls
@@ -115,6 +156,20 @@ impl Host {
         let name = host.strip_suffix('.').unwrap_or(host);
         (!name.is_empty()).then(|| Self::Name(name.to_owned()))
     }
+
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Address(one), Self::Address(other)) => one == other,
+            (Self::Name(one), Self::Name(other)) => one.eq_ignore_ascii_case(other),
+            (Self::Socket(one), Self::Socket(other)) => one == other,
+            _ => false,
+        }
+    }
+
+    /// The name that always means this machine.
+    pub(crate) fn is_localhost(&self) -> bool {
+        matches!(self, Self::Name(name) if name.eq_ignore_ascii_case("localhost"))
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -123,6 +178,7 @@ impl fmt::Display for Endpoint {
         let port = self.port;
         let path = self.target.path();
         match &self.host {
+            Host::Socket(socket) => write!(f, "unix:{}:{path}", socket.display()),
             Host::Name(name) => write!(f, "{scheme}://{name}:{port}{path}"),
             Host::Address(IpAddr::V4(address)) => write!(f, "{scheme}://{address}:{port}{path}"),
             Host::Address(IpAddr::V6(address)) => write!(f, "{scheme}://[{address}]:{port}{path}"),
@@ -172,6 +228,37 @@ mod tests {
         ] {
             let error = text.parse::<Endpoint>().unwrap_err();
             assert!(error.to_string().contains(&format!("'{text}'")), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_has_a_path_and_a_target() {
+        let endpoint = Endpoint::unix(PathBuf::from("/run/n.sock"), "/status?a=b").unwrap();
+        assert_eq!(endpoint.to_string(), "unix:/run/n.sock:/status");
+        assert_eq!(endpoint.host_header, "unix");
+        assert_eq!(endpoint.target.as_str(), "/status?a=b");
+        for target in ["", "status", "/a b"] {
+            assert!(Endpoint::unix(PathBuf::from("/run/n.sock"), target).is_err(), "{target}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let endpoint: Endpoint = "http://Web:80/a".parse().unwrap();
+        let socket = Endpoint::unix(PathBuf::from("/run/n.sock"), "/").unwrap();
+        for (uri, same, same_as_socket) in [
+            ("http://web/b", true, false),
+            ("http://web.:80/", true, false),
+            ("https://web/b", false, false),
+            ("http://web:81/b", false, false),
+            ("http://other/", false, false),
+            ("http://10.0.0.1/", false, false),
+            ("http://unix/b", false, true),
+            ("/b", false, false),
+        ] {
+            let uri: Uri = uri.parse().unwrap();
+            assert_eq!(endpoint.is_origin_of(&uri), same, "{uri}");
+            assert_eq!(socket.is_origin_of(&uri), same_as_socket, "{uri}");
         }
     }
 

@@ -1,16 +1,19 @@
 //! Talking to others: name resolution, TLS settings, a small HTTP/1 client.
 //!
-//! endpoint (what was typed) → connect (resolve, TCP, TLS) → connection (one request at a time) →
-//! client (keeps the connection between requests). A request goes in with its whole body, an
-//! answer with a bounded body comes out, or an error that says whether the request may have been
+//! endpoint (what was typed) → connect (resolve, TCP or unix, TLS) → connection (one request at a
+//! time) → client (keeps the connection between requests). A request goes in with its whole body,
+//! an answer with a bounded body comes out, or an error that says whether the request may have been
 //! read by the peer. Nothing here retries against a failing peer: patience is the caller's.
 
 mod client;
 mod connect;
 mod connection;
 mod endpoint;
+mod proxy_header;
 mod tls;
 
 pub use client::{Client, ClientLimits, Phase, Response, SendError};
+pub use connect::{Address, Dialing};
+pub use connection::BodyEnd;
 pub use endpoint::{Endpoint, EndpointError};
 pub use tls::{TlsError, TlsSettings};

@@ -1,9 +1,13 @@
 //! TLS settings as files, and the rustls configuration made from them.
 //!
 //! In go the paths, out comes one shared client configuration, or an error that names the file. A
-//! peer is always verified: there is no switch to turn that off, because the one honest use of it,
-//! a private authority, is what `ca_file` is for. With a `ca_file` only that file is trusted. The
-//! files are read once, at the start, so a bad one is a start failure and not a surprise later.
+//! peer is verified unless the caller turns that off ([`crate::Dialing`]). The one use of that is
+//! nginx-adapter, whose predecessor does not verify either unless asked to: a status page on
+//! loopback seldom has a certificate for its name. A private authority is no reason, it is what
+//! `ca_file` is for, and log-shipper has no such flag. With a `ca_file` only that file is trusted.
+//! The files are read once, at the start, so a bad one is a start failure and not a surprise later.
+
+mod unverified;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,6 +18,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
+
+use self::unverified::Unverified;
 
 /// Trusted besides the built-in roots, so that an authority added to the image counts.
 const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -57,24 +63,48 @@ pub enum TlsError {
     ServerName { host: String },
 }
 
-pub(crate) fn client_config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, TlsError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+pub(crate) fn client_config(
+    settings: &TlsSettings,
+    verify: bool,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(TlsError::Versions)?
-        .with_root_certificates(roots(settings.ca_file.as_deref())?);
-    let config =
-        match (&settings.client_cert, &settings.client_key) {
-            (None, None) => builder.with_no_client_auth(),
-            (Some(cert_file), Some(key_file)) => {
-                let chain = certificates("the client certificate", cert_file)?;
-                let key = PrivateKeyDer::from_pem_file(key_file).map_err(|source| {
-                    TlsError::Pem { what: "the client key", file: key_file.clone(), source }
-                })?;
-                builder.with_client_auth_cert(chain, key).map_err(TlsError::Identity)?
-            }
-            (Some(_), None) | (None, Some(_)) => return Err(TlsError::HalfIdentity),
-        };
+        .map_err(TlsError::Versions)?;
+    let builder = if verify {
+        builder.with_root_certificates(roots(settings.ca_file.as_deref())?)
+    } else {
+        // A file that cannot be used is a mistake, whether it is needed or not.
+        settings.ca_file.as_deref().map(|file| roots(Some(file))).transpose()?;
+        let accept = Arc::new(Unverified { algorithms });
+        builder.dangerous().with_custom_certificate_verifier(accept)
+    };
+    let config = match identity(settings)? {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            builder.with_client_auth_cert(chain, key).map_err(TlsError::Identity)?
+        }
+    };
     Ok(Arc::new(config))
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn identity(settings: &TlsSettings) -> Result<Option<Identity>, TlsError> {
+    match (&settings.client_cert, &settings.client_key) {
+        (None, None) => Ok(None),
+        (Some(cert_file), Some(key_file)) => {
+            let chain = certificates("the client certificate", cert_file)?;
+            let key = PrivateKeyDer::from_pem_file(key_file).map_err(|source| TlsError::Pem {
+                what: "the client key",
+                file: key_file.clone(),
+                source,
+            })?;
+            Ok(Some((chain, key)))
+        }
+        (Some(_), None) | (None, Some(_)) => Err(TlsError::HalfIdentity),
+    }
 }
 
 fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
@@ -133,20 +163,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let empty = folder.path().join("empty.pem");
         std::fs::write(&empty, "nothing here").unwrap();
-        let text =
-            |ca: &str| client_config(&settings(Some(ca), None, None)).unwrap_err().to_string();
+        let text = |ca: &str| {
+            client_config(&settings(Some(ca), None, None), true).unwrap_err().to_string()
+        };
         assert!(text("/nowhere/ca.pem").contains("'/nowhere/ca.pem'"));
         assert!(text(empty.to_str().unwrap()).contains("empty.pem"));
     }
 
     #[test]
     fn half_an_identity_is_refused() {
-        let error = client_config(&settings(None, Some("/c.pem"), None)).unwrap_err();
+        let error = client_config(&settings(None, Some("/c.pem"), None), true).unwrap_err();
         assert!(matches!(error, TlsError::HalfIdentity));
     }
 
     #[test]
     fn the_default_roots_load() {
-        client_config(&settings(None, None, None)).unwrap();
+        client_config(&settings(None, None, None), true).unwrap();
+    }
+
+    #[test]
+    fn files_are_read_even_if_nothing_is_verified() {
+        client_config(&settings(None, None, None), false).unwrap();
+        let error = client_config(&settings(Some("/nowhere/ca.pem"), None, None), false);
+        assert!(matches!(error.unwrap_err(), TlsError::Pem { .. }));
     }
 }

@@ -9,7 +9,6 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -17,6 +16,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use tracing::Level;
 
+use crate::listen::{Listen, listen};
 use crate::rejections::Rejections;
 use crate::setting;
 use crate::settings_file::{self, FileDefault};
@@ -24,13 +24,15 @@ use crate::sidecar::Sidecar;
 use crate::telemetry::{LogFormat, LogSettings};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Addresses of the admin port.
+const LISTENS_MAX: usize = 16;
 
 /// The flags that every image has, as typed.
 #[derive(Debug, Args)]
 struct RuntimeArgs {
-    /// Address of the admin port: /metrics, /healthz, /readyz, POST /quitquitquit
-    #[arg(long, value_name = "ADDRESS", required = false)]
-    admin_listen: String,
+    /// Addresses of the admin port: /metrics, /healthz, /readyz, POST /quitquitquit; repeatable
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', required = false)]
+    admin_listen: Vec<String>,
     /// Time from SIGTERM to the end, below terminationGracePeriodSeconds
     #[arg(long, value_name = "DURATION", default_value = "25s")]
     shutdown_grace: String,
@@ -46,9 +48,11 @@ struct RuntimeArgs {
 }
 
 /// The runtime's own settings in effect.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct RuntimeSettings {
-    pub(crate) admin_listen: SocketAddr,
+    /// The flag that named the addresses.
+    pub(crate) listen_setting: &'static str,
+    pub(crate) listens: Vec<Listen>,
     pub(crate) shutdown_grace: Duration,
 }
 
@@ -57,7 +61,7 @@ pub(crate) struct RuntimeSettings {
 pub(crate) enum Request<C> {
     Run(RuntimeSettings, C),
     Check(C),
-    Healthcheck { listen: SocketAddr, path: &'static str },
+    Healthcheck { listens: Vec<Listen>, path: &'static str },
 }
 
 /// The outcome of reading all settings.
@@ -90,12 +94,16 @@ pub fn command<S: Sidecar>() -> Command {
         .version(VERSION)
         .disable_help_subcommand(true)
         .subcommands([check, healthcheck])
-        .mut_arg("admin_listen", |arg| arg.default_value(format!("0.0.0.0:{}", S::ADMIN_PORT)))
-        .mut_args(|arg| with_variable(arg, &prefix).global(true).hide_env_values(true))
+        .mut_arg("admin_listen", |arg| arg.default_value(default_listen::<S>()))
+        .mut_args(|arg| {
+            with_variable(arg, &prefix, S::PEER_VARIABLES, |name| std::env::var_os(name))
+        })
+        .mut_args(|arg| arg.global(true).hide_env_values(true))
 }
 
 /// Reads everything. `arguments` begin with the program's name.
-pub(crate) fn parse<S: Sidecar>(arguments: &[OsString]) -> Parsed<S::Config> {
+pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
+    let arguments = &S::peer_arguments(arguments);
     let mut rejections = Rejections::default();
     let command = command::<S>();
     let unknown_variables = unknown_variables(&command, &variable_prefix(S::NAME));
@@ -132,10 +140,10 @@ fn request<S: Sidecar>(
     matches: &ArgMatches,
     rejections: &mut Rejections,
 ) -> Option<Request<S::Config>> {
-    let runtime = runtime_settings(matches, rejections);
+    let runtime = runtime_settings::<S>(matches, rejections);
     if let Some(("healthcheck", healthcheck)) = matches.subcommand() {
         let path = if healthcheck.get_flag("ready") { "/readyz" } else { "/healthz" };
-        return runtime.map(|runtime| Request::Healthcheck { listen: runtime.admin_listen, path });
+        return runtime.map(|runtime| Request::Healthcheck { listens: runtime.listens, path });
     }
     let args = match S::Args::from_arg_matches(innermost(matches)) {
         Ok(args) => args,
@@ -152,7 +160,10 @@ fn request<S: Sidecar>(
     }
 }
 
-fn runtime_settings(matches: &ArgMatches, rejections: &mut Rejections) -> Option<RuntimeSettings> {
+fn runtime_settings<S: Sidecar>(
+    matches: &ArgMatches,
+    rejections: &mut Rejections,
+) -> Option<RuntimeSettings> {
     let args = match RuntimeArgs::from_arg_matches(innermost(matches)) {
         Ok(args) => args,
         Err(error) => {
@@ -160,9 +171,23 @@ fn runtime_settings(matches: &ArgMatches, rejections: &mut Rejections) -> Option
             return None;
         }
     };
-    let listen = rejections.parse("admin-listen", &args.admin_listen, setting::socket_address);
+    let own = S::LISTEN_FLAG.map(|flag| (flag, texts_of(matches, flag)));
+    let own = own.filter(|(_, texts)| !texts.is_empty());
+    let default = [default_listen::<S>()];
+    let admin = (own.is_none() || args.admin_listen != default)
+        .then_some(("admin-listen", args.admin_listen));
+    let listen_setting = own.as_ref().or(admin.as_ref()).map_or("admin-listen", |(flag, _)| *flag);
+    let mut listens = Vec::new();
+    for (flag, texts) in own.into_iter().chain(admin) {
+        let texts = texts.iter().flat_map(|text| text.split('\n')).map(str::trim);
+        listens.extend(texts.filter_map(|text| rejections.parse(flag, text, listen)));
+    }
+    if listens.len() > LISTENS_MAX {
+        let reason = format!("more than {LISTENS_MAX} addresses");
+        rejections.reject(listen_setting, &listens.len().to_string(), reason);
+    }
     let grace = rejections.parse("shutdown-grace", &args.shutdown_grace, setting::duration);
-    Some(RuntimeSettings { admin_listen: listen?, shutdown_grace: grace? })
+    Some(RuntimeSettings { listen_setting, listens, shutdown_grace: grace? })
 }
 
 fn log_settings(matches: &ArgMatches, rejections: &mut Rejections) -> LogSettings {
@@ -187,6 +212,15 @@ fn innermost(matches: &ArgMatches) -> &ArgMatches {
     matches.subcommand().map_or(matches, |(_, inner)| inner)
 }
 
+fn texts_of(matches: &ArgMatches, id: &str) -> Vec<String> {
+    let texts = innermost(matches).try_get_many::<String>(id).ok().flatten();
+    texts.into_iter().flatten().cloned().collect()
+}
+
+fn default_listen<S: Sidecar>() -> String {
+    format!(":{}", S::ADMIN_PORT)
+}
+
 fn text_of(matches: &ArgMatches, id: &str) -> Option<String> {
     matches.try_get_one::<String>(id).ok().flatten().cloned()
 }
@@ -195,13 +229,21 @@ fn variable_prefix(name: &str) -> String {
     format!("{}_", name.to_ascii_uppercase().replace('-', "_"))
 }
 
-fn with_variable(arg: Arg, prefix: &str) -> Arg {
-    match arg.get_long() {
-        Some(long) if arg.get_env().is_none() => {
-            let variable = format!("{prefix}{}", long.to_ascii_uppercase().replace('-', "_"));
-            arg.env(variable)
-        }
-        _ => arg,
+/// Gives the flag its variable. Where that is not set, the first variable of the replaced program
+/// that holds something takes its place.
+fn with_variable(
+    arg: Arg,
+    prefix: &str,
+    peers: &[(&str, &'static str)],
+    value: impl Fn(&str) -> Option<OsString>,
+) -> Arg {
+    let Some(long) = arg.get_long().filter(|_| arg.get_env().is_none()) else { return arg };
+    let own = format!("{prefix}{}", long.to_ascii_uppercase().replace(['-', '.'], "_"));
+    let mut peers = peers.iter().filter(|(flag, _)| *flag == long).map(|(_, variable)| *variable);
+    let peer = peers.find(|variable| value(variable).is_some_and(|value| !value.is_empty()));
+    match peer.filter(|_| value(&own).is_none()) {
+        Some(peer) => arg.env(peer),
+        None => arg.env(own),
     }
 }
 
@@ -288,13 +330,23 @@ fn is_service_variable(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check_variable(set: &[(&str, &str)], expected: &str) {
+        let arg = Arg::new("a").long("nginx.scrape-uri");
+        let peers = [("nginx.scrape-uri", "SCRAPE_URI"), ("nginx.timeout", "TIMEOUT")];
+        let value = |name: &str| Some(set.iter().find(|(set, _)| *set == name)?.1.into());
+        let arg = with_variable(arg, &variable_prefix("nginx-adapter"), &peers, value);
+        assert_eq!(arg.get_env().unwrap(), expected);
+    }
+
     #[test]
     fn names_of_variables() {
-        assert_eq!(variable_prefix("log-shipper"), "LOG_SHIPPER_");
-        let derived = with_variable(Arg::new("a").long("sink-url"), "LOG_SHIPPER_");
-        assert_eq!(derived.get_env().unwrap(), "LOG_SHIPPER_SINK_URL");
-        let given = with_variable(Arg::new("a").long("sink-url").env("SINK"), "LOG_SHIPPER_");
-        assert_eq!(given.get_env().unwrap(), "SINK");
+        let own = "NGINX_ADAPTER_NGINX_SCRAPE_URI";
+        check_variable(&[], own);
+        check_variable(&[("SCRAPE_URI", "")], own);
+        check_variable(&[("TIMEOUT", "1s")], own);
+        check_variable(&[("SCRAPE_URI", "x")], "SCRAPE_URI");
+        check_variable(&[("SCRAPE_URI", "x"), (own, "y")], own);
     }
 
     #[test]

@@ -6,22 +6,41 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+use crate::listen::Listen;
 
 /// Kubernetes gives a probe one second unless told otherwise; this bounds the worst case alone.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// `HTTP/1.1 200` is 12 bytes.
 const STATUS_BYTES: usize = 12;
 
-/// Asks for `path` at the port that `listen` names.
+/// Asks for `path` at a listener of this process's settings.
 ///
 /// # Errors
 /// Nobody answers within the time limit, or not in HTTP.
-pub(crate) fn ask(listen: SocketAddr, path: &str) -> io::Result<u16> {
-    let mut stream = TcpStream::connect_timeout(&reachable(listen), TIMEOUT)?;
+pub(crate) fn ask(listen: &Listen, path: &str) -> io::Result<u16> {
+    let address = match listen {
+        Listen::Tcp(address) => reachable(*address),
+        Listen::Everywhere(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, *port)),
+        Listen::Unix(socket) => {
+            let stream = UnixStream::connect(socket)?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
+            stream.set_write_timeout(Some(TIMEOUT))?;
+            return converse(stream, path);
+        }
+        Listen::Passed => return Err(io::Error::other("no address is known")),
+    };
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    converse(stream, path)
+}
+
+fn converse(mut stream: impl Read + Write, path: &str) -> io::Result<u16> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut start = [0; STATUS_BYTES];
     stream.read_exact(&mut start)?;
     let status = start.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..));

@@ -13,20 +13,27 @@ mod cli;
 mod exit;
 mod exposition;
 mod footprint;
+mod front;
 mod healthcheck;
 mod lifecycle;
+mod listen;
 mod metrics;
+mod process;
 mod rejections;
+mod rewound;
 mod run;
 pub mod setting;
 mod settings_file;
 mod sidecar;
 mod telemetry;
+pub mod yaml;
 
 pub use self::{
     backoff::Backoff,
     cli::command,
+    front::{AdminPort, Front, Later},
     lifecycle::{Latch, Lifecycle, Reloads},
+    listen::{Duplex, Stream},
     metrics::MetricRegistry,
     rejections::{Rejection, Rejections},
     run::main,

@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::future;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::exit::Exit;
 use crate::footprint;
 use crate::healthcheck;
 use crate::lifecycle::Lifecycle;
+use crate::listen::Listen;
 use crate::metrics::MetricRegistry;
 use crate::rejections::Rejections;
 use crate::sidecar::{Context, Outcome, Sidecar, StartError};
@@ -32,6 +34,8 @@ use crate::telemetry;
 
 /// What an image gets after the deadline to say what is left.
 const LAST_WORDS: Duration = Duration::from_millis(250);
+/// What is left if only the admin port is busy.
+const ANSWERS: &str = "answers of the admin port";
 /// How often a drain names what it waits for.
 const DRAIN_REPORT: Duration = Duration::from_secs(5);
 /// Blocking calls (files, a slow stdout) that may hang at the same time.
@@ -41,7 +45,7 @@ const BLOCKING_THREADS_MAX: usize = 8;
 #[must_use]
 pub fn main<S: Sidecar>() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let exit = match cli::parse::<S>(&arguments) {
+    let exit = match cli::parse::<S>(arguments) {
         Parsed::Print(text) => print(&text),
         Parsed::Settled { log, unknown_variables, request } => {
             telemetry::install(log);
@@ -54,7 +58,7 @@ pub fn main<S: Sidecar>() -> ExitCode {
                     tracing::info!(?config, "Settings accepted");
                     Exit::Success
                 }
-                Ok(Request::Healthcheck { listen, path }) => check_health(listen, path),
+                Ok(Request::Healthcheck { listens, path }) => check_health(&listens, path),
                 Err(rejections) => report_rejections(&rejections),
             }
         }
@@ -77,7 +81,12 @@ fn report_rejections(rejections: &Rejections) -> Exit {
     Exit::Rejected
 }
 
-fn check_health(listen: std::net::SocketAddr, path: &'static str) -> Exit {
+/// Asks at the first address that can be asked: what systemd passed is known to the process only.
+fn check_health(listens: &[Listen], path: &'static str) -> Exit {
+    let Some(listen) = listens.iter().find(|listen| **listen != Listen::Passed) else {
+        tracing::warn!(path, "No address to ask");
+        return Exit::Unhealthy;
+    };
     match healthcheck::ask(listen, path) {
         Ok(200) => Exit::Success,
         Ok(status) => {
@@ -92,10 +101,11 @@ fn check_health(listen: std::net::SocketAddr, path: &'static str) -> Exit {
 }
 
 fn run<S: Sidecar>(settings: RuntimeSettings, config: S::Config) -> Exit {
+    let listens: Vec<String> = settings.listens.iter().map(ToString::to_string).collect();
     tracing::info!(
         name = S::NAME,
         version = cli::VERSION,
-        admin_listen = %settings.admin_listen,
+        admin_listen = listens.join(", "),
         shutdown_grace = ?settings.shutdown_grace,
         ?config,
         "Starting"
@@ -134,20 +144,36 @@ async fn live<S: Sidecar>(
     let signals = Signals::install().map_err(|error| StartError::new("signals", "", error))?;
     let lifecycle = Lifecycle::new(settings.shutdown_grace);
     let registry = MetricRegistry::new(S::NAME, cli::VERSION, lifecycle.clone());
-    let admin = Admin::bind(settings.admin_listen, lifecycle.clone(), registry.clone()).await?;
-    if let Some(address) = admin.address() {
+    let RuntimeSettings { listen_setting, listens, .. } = settings;
+    let admin = Admin::bind(listen_setting, &listens, lifecycle.clone(), registry.clone()).await?;
+    let context = Context { lifecycle: lifecycle.clone(), registry, admin: admin.port() };
+    for address in context.admin.addresses() {
         tracing::info!(%address, "Admin port open");
     }
-    let context = Context { lifecycle: lifecycle.clone(), registry };
+    let quiet = admin.quiet();
+    let mut signals = pin!(signals.obey(&lifecycle));
+    let mut serving = pin!(admin.serve());
     // The work comes before the backstop, so that an end at the last moment counts as an end.
     let exit = tokio::select! {
         biased;
-        never = signals.obey(&lifecycle) => match never {},
+        never = signals.as_mut() => match never {},
         exit = work::<S>(config, context) => exit?,
         () = backstop(&lifecycle) => report_unfinished(&lifecycle, &[]),
         never = report_drain(&lifecycle) => match never {},
-        never = admin.serve() => match never {},
+        never = serving.as_mut() => match never {},
     };
+    // Whoever has asked gets the answer, as far as the grace allows.
+    let exit = match exit {
+        Exit::Success if lifecycle.is_draining() => tokio::select! {
+            biased;
+            never = signals => match never {},
+            () = quiet => exit,
+            () = lifecycle.expired() => report_unfinished(&lifecycle, &[ANSWERS.to_owned()]),
+            never = serving => match never {},
+        },
+        exit => exit,
+    };
+    lifecycle.finish();
     Ok(match lifecycle.broken() {
         Some(_) => Exit::Broken,
         None => exit,
@@ -170,7 +196,6 @@ async fn work<S: Sidecar>(config: S::Config, context: Context) -> Result<Exit, S
         outcome = sidecar.run() => outcome,
         never = footprint::release_after_start() => match never {},
     };
-    lifecycle.finish();
     Ok(match outcome {
         Outcome::Drained => Exit::Success,
         Outcome::Unfinished(left) => report_unfinished(&lifecycle, &left),

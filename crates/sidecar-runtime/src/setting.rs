@@ -4,7 +4,6 @@
 //! They are pure and know no setting's name; [`crate::Rejections::parse`] adds that. Clap's own
 //! value parsers were not used, because clap stops at the first bad value.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// Why a text is not a value of its kind.
@@ -16,9 +15,9 @@ pub enum SettingError {
     /// Not a number of bytes, or more than 64 bits hold.
     #[error("expected a number of bytes such as 4096, 64KiB, 1MiB or 1M (a million)")]
     Bytes,
-    /// Not an address with a port.
-    #[error("expected ADDRESS:PORT such as 0.0.0.0:9180, [::]:9180 or :9180")]
-    SocketAddress,
+    /// Not an address to listen on.
+    #[error("expected ADDRESS:PORT such as 0.0.0.0:9180, [::1]:9180 or :9180, or unix:PATH")]
+    Listen,
     /// Not one of the words on offer.
     #[error("expected one of {0}")]
     Choice(String),
@@ -60,26 +59,14 @@ pub fn bytes(text: &str) -> Result<u64, SettingError> {
     number.checked_mul(factor).ok_or(SettingError::Bytes)
 }
 
-/// Reads a listening address. `:9180` means every IPv4 address.
-///
-/// # Errors
-/// [`SettingError::SocketAddress`] for anything else, names included: nothing is resolved here.
-pub fn socket_address(text: &str) -> Result<SocketAddr, SettingError> {
-    let parsed = match text.strip_prefix(':') {
-        Some(port) => port.parse().ok().map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))),
-        None => text.parse().ok(),
-    };
-    parsed.ok_or(SettingError::SocketAddress)
-}
-
 /// Reads a yes or no as variables and files write it.
 ///
 /// # Errors
-/// [`SettingError::Flag`] for anything but true, false, yes, no, on, off, 1 and 0.
+/// [`SettingError::Flag`] for anything but true, false, t, f, yes, no, on, off, 1 and 0.
 pub fn flag(text: &str) -> Result<bool, SettingError> {
     match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" => Ok(false),
+        "true" | "t" | "yes" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "off" | "0" => Ok(false),
         _ => Err(SettingError::Flag),
     }
 }
@@ -131,21 +118,6 @@ mod tests {
         for text in ["", "B", "1X", "1.5M", "-1", "1m", "99999999Ti", "99999999999999999999", "1é"]
         {
             assert_eq!(bytes(text), Err(SettingError::Bytes), "{text}");
-        }
-    }
-
-    #[test]
-    fn addresses() {
-        for (text, expected) in [
-            (":9180", "0.0.0.0:9180"),
-            ("0.0.0.0:9180", "0.0.0.0:9180"),
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            ("[::]:9180", "[::]:9180"),
-        ] {
-            assert_eq!(socket_address(text).unwrap().to_string(), expected, "{text}");
-        }
-        for text in ["", "9180", ":", ":99999", "localhost:9180", "::9180", "1.2.3.4"] {
-            assert_eq!(socket_address(text), Err(SettingError::SocketAddress), "{text}");
         }
     }
 

@@ -3,10 +3,7 @@
 //! In go the text and the flags that exist; out come the values to use where neither flag nor
 //! variable is given. A key that is no flag, a value of the wrong shape or a list where one value
 //! belongs is rejected by name, and none of them hides another. The file is a flat mapping of
-//! scalars and lists and is read as texts, so that a value is judged by the same reader whether it
-//! comes from a flag, a variable or the file: `1.10` stays `1.10` and `no` stays `no`. The events
-//! of a YAML parser give just that. A typed structure read by serde would guess at types, and would
-//! be a second home for every setting.
+//! scalars and lists of them; a typed structure would be a second home for every setting.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,10 +11,10 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use clap::{Arg, ArgAction, Command};
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
 
 use crate::rejections::Rejections;
 use crate::setting;
+use crate::yaml::{Node, Value, YamlError};
 
 /// A list of inputs has some hundred lines; a file above this is not a settings file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -134,79 +131,38 @@ impl fmt::Display for FileValue {
 /// Why a text is no settings file at all.
 #[derive(Debug, thiserror::Error)]
 enum FileError {
-    #[error("is not YAML: {0}")]
-    Syntax(#[from] ScanError),
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
     #[error("expected one mapping of settings")]
     Shape,
 }
 
-type Events<'a> = Parser<'a, StrInput<'a>>;
-
 /// The entries in the file's order, doubled keys included.
 fn entries(text: &str) -> Result<Vec<(String, FileValue)>, FileError> {
-    let mut events = Parser::new_from_str(text);
-    let mut entries = Vec::new();
-    let mut documents = 0;
-    while let Some(event) = next(&mut events)? {
-        match event {
-            Event::DocumentStart(..) => documents += 1,
-            Event::MappingStart(..) if documents == 1 => {
-                while let Some(event) = next(&mut events)? {
-                    if matches!(event, Event::MappingEnd) {
-                        break;
-                    }
-                    let FileValue::Scalar(key) = value(event, &mut events)? else {
-                        return Err(FileError::Shape);
-                    };
-                    let event = next(&mut events)?.ok_or(FileError::Shape)?;
-                    entries.push((key, value(event, &mut events)?));
-                }
-            }
-            Event::StreamStart | Event::DocumentEnd | Event::StreamEnd => {}
-            Event::Scalar(text, style, ..) if documents == 1 && is_null(&text, style) => {}
-            _ => return Err(FileError::Shape),
+    let entries = match Node::parse(text)?.value {
+        Value::Null => Vec::new(),
+        Value::Mapping(entries) => entries,
+        _ => return Err(FileError::Shape),
+    };
+    let entry = |(key, value): (Node, Node)| match key.value {
+        Value::Scalar(key) => Ok((key, file_value(value))),
+        _ => Err(FileError::Shape),
+    };
+    entries.into_iter().map(entry).collect()
+}
+
+fn file_value(node: Node) -> FileValue {
+    let shape = node.shape();
+    match node.value {
+        Value::Scalar(value) => FileValue::Scalar(value),
+        Value::Sequence(items) => {
+            let texts = items.iter().map(|item| item.scalar().map(str::to_owned));
+            texts
+                .collect::<Option<_>>()
+                .map_or(FileValue::Unfit("a list of other things"), FileValue::List)
         }
+        Value::Null | Value::Mapping(_) | Value::Alias => FileValue::Unfit(shape),
     }
-    Ok(entries)
-}
-
-/// The node that begins with `event`, read to its end.
-fn value(event: Event<'_>, events: &mut Events<'_>) -> Result<FileValue, FileError> {
-    match event {
-        Event::Scalar(text, style, ..) if is_null(&text, style) => Ok(FileValue::Unfit("nothing")),
-        Event::Scalar(text, ..) => Ok(FileValue::Scalar(text.into_owned())),
-        Event::SequenceStart(..) => {
-            let mut list = FileValue::List(Vec::new());
-            while let Some(event) = next(events)? {
-                if matches!(event, Event::SequenceEnd) {
-                    break;
-                }
-                match (value(event, events)?, &mut list) {
-                    (FileValue::Scalar(item), FileValue::List(items)) => items.push(item),
-                    _ => list = FileValue::Unfit("a list of other things"),
-                }
-            }
-            Ok(list)
-        }
-        Event::MappingStart(..) => {
-            while let Some(event) = next(events)? {
-                if matches!(event, Event::MappingEnd) {
-                    break;
-                }
-                value(event, events)?;
-            }
-            Ok(FileValue::Unfit("a mapping"))
-        }
-        _ => Ok(FileValue::Unfit("an alias")),
-    }
-}
-
-fn next<'a>(events: &mut Events<'a>) -> Result<Option<Event<'a>>, ScanError> {
-    events.next().transpose().map(|item| item.map(|(event, _)| event))
-}
-
-fn is_null(text: &str, style: ScalarStyle) -> bool {
-    style == ScalarStyle::Plain && matches!(text, "" | "~" | "null")
 }
 
 #[cfg(test)]

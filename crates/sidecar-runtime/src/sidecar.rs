@@ -6,9 +6,11 @@
 //! when it has drained. A trait rather than three closures keeps the types of arguments and
 //! configuration tied together, and lets a test walk an image's flags without running it.
 
+use std::ffi::OsString;
 use std::fmt::{Debug, Display};
 use std::future::Future;
 
+use crate::front::AdminPort;
 use crate::lifecycle::Lifecycle;
 use crate::metrics::MetricRegistry;
 use crate::rejections::Rejections;
@@ -20,13 +22,25 @@ pub trait Sidecar: Sized + 'static {
     const NAME: &'static str;
     /// One sentence for `--help`.
     const ABOUT: &'static str;
-    /// The port of the admin listener on 0.0.0.0 unless `--admin-listen` says otherwise.
+    /// The port of the admin listener on every address unless `--admin-listen` says otherwise.
     const ADMIN_PORT: u16;
+    /// The image's own list flag that names the admin port's addresses as well, by its long name.
+    /// If it is given, the default of `--admin-listen` does not count.
+    const LISTEN_FLAG: Option<&'static str> = None;
+    /// Variables of the program that the image replaces, each behind the long name of its flag. One
+    /// that holds something counts where the flag's own variable is not set.
+    const PEER_VARIABLES: &'static [(&'static str, &'static str)] = &[];
     /// The image's own flags as typed: strings, optional strings, lists of strings and booleans.
     /// None may be required. A flag without `env` gets the variable that its long name derives.
     type Args: clap::Args;
     /// The settings in effect. They are logged at the start, so a secret masks itself in `Debug`.
     type Config: Debug;
+
+    /// Turns the command line of the program that the image replaces into the image's own.
+    #[must_use]
+    fn peer_arguments(arguments: Vec<OsString>) -> Vec<OsString> {
+        arguments
+    }
 
     /// Turns arguments into settings without touching anything outside. Every bad value goes into
     /// `rejections`, and none stops the search for others; `None` only if something was rejected.
@@ -53,6 +67,8 @@ pub struct Context {
     pub lifecycle: Lifecycle,
     /// Where the image registers its metrics before `start` returns.
     pub registry: MetricRegistry,
+    /// Where an image with a front of its own opens it.
+    pub admin: AdminPort,
 }
 
 /// How an image's work ended.

@@ -1,0 +1,231 @@
+//! Where the admin port listens: addresses as typed, and the sockets bound to them.
+//!
+//! In goes a text, out comes a [`Listen`], and from it a [`Listener`]. `:9180` means every address
+//! of both families, as it does for Go programs, and every IPv4 address where the machine has no
+//! IPv6. A unix socket left over by a process that was killed is replaced, one that somebody still
+//! serves is not; ours is open to every user, because the folder it lies in already says who may
+//! come, and it is removed at the end.
+
+use std::fmt;
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream as BlockingUnixStream;
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
+
+use listenfd::ListenFd;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::setting::SettingError;
+
+/// Sockets that may be passed by systemd.
+const PASSED_MAX: usize = 8;
+
+/// An address to listen on, as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// One address.
+    Tcp(SocketAddr),
+    /// `:PORT`: every address, IPv6 and IPv4.
+    Everywhere(u16),
+    /// `unix:PATH`.
+    Unix(PathBuf),
+    /// `systemd:`: the sockets that systemd passed.
+    Passed,
+}
+
+/// Reads `ADDRESS:PORT`, `:PORT`, `localhost:PORT`, `unix:PATH` or `systemd:`.
+///
+/// # Errors
+/// [`SettingError::Listen`] for anything else; names other than localhost are not resolved.
+pub(crate) fn listen(text: &str) -> Result<Listen, SettingError> {
+    if text == "systemd:" {
+        return Ok(Listen::Passed);
+    }
+    if let Some(path) = text.strip_prefix("unix:") {
+        return if path.is_empty() {
+            Err(SettingError::Listen)
+        } else {
+            Ok(Listen::Unix(path.into()))
+        };
+    }
+    if let Some(port) = text.strip_prefix(':') {
+        return port.parse().map(Listen::Everywhere).or(Err(SettingError::Listen));
+    }
+    if let Some(port) = text.strip_prefix("localhost:") {
+        let address = |port| Listen::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        return port.parse().map(address).or(Err(SettingError::Listen));
+    }
+    text.parse().map(Listen::Tcp).or(Err(SettingError::Listen))
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Listen::Tcp(address) => write!(f, "{address}"),
+            Listen::Everywhere(port) => write!(f, ":{port}"),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+            Listen::Passed => f.write_str("systemd:"),
+        }
+    }
+}
+
+impl Listen {
+    /// Binds it. Only passed sockets can be several.
+    ///
+    /// # Errors
+    /// The address is taken, not ours, or nothing was passed.
+    pub(crate) async fn bind(&self) -> io::Result<Vec<Listener>> {
+        let listener = match self {
+            Listen::Tcp(address) => Listener::Tcp(TcpListener::bind(address).await?),
+            Listen::Everywhere(port) => Listener::Tcp(bind_everywhere(*port).await?),
+            Listen::Unix(path) => Listener::Unix(bind_unix(path)?, Some(path.clone())),
+            Listen::Passed => return passed(),
+        };
+        Ok(vec![listener])
+    }
+}
+
+async fn bind_everywhere(port: u16) -> io::Result<TcpListener> {
+    match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+        Err(error)
+            if matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported)
+                || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()) =>
+        {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+        }
+        bound => bound,
+    }
+}
+
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let is_socket =
+        |path: &Path| fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+    if is_socket(path) && BlockingUnixStream::connect(path).is_err() {
+        fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+/// Takes over what the environment variables of systemd name.
+fn passed() -> io::Result<Vec<Listener>> {
+    let mut passed = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..passed.len().min(PASSED_MAX) {
+        if let Ok(Some(listener)) = passed.take_tcp_listener(index) {
+            listener.set_nonblocking(true)?;
+            listeners.push(Listener::Tcp(TcpListener::from_std(listener)?));
+        } else if let Ok(Some(listener)) = passed.take_unix_listener(index) {
+            listener.set_nonblocking(true)?;
+            listeners.push(Listener::Unix(UnixListener::from_std(listener)?, None));
+        }
+    }
+    if listeners.is_empty() {
+        return Err(io::Error::other("systemd passed no listening socket"));
+    }
+    Ok(listeners)
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    /// With the path to remove at the end, if it is ours.
+    Unix(UnixListener, Option<PathBuf>),
+}
+
+impl Listener {
+    /// The bound address, with the port that the kernel chose for port 0; none for a unix socket.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().ok(),
+            Listener::Unix(..) => None,
+        }
+    }
+
+    /// The next connection and where it comes from; a unix socket does not tell.
+    pub(crate) fn poll_accept(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
+        Poll::Ready(Ok(match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = ready!(listener.poll_accept(context))?;
+                // An answer is written at once; one that waits for an ACK helps nobody.
+                stream.set_nodelay(true)?;
+                (Box::new(stream) as Stream, Some(peer.ip()))
+            }
+            Listener::Unix(listener, _) => {
+                let (stream, _) = ready!(listener.poll_accept(context))?;
+                (Box::new(stream) as Stream, None)
+            }
+        }))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Unix(_, Some(path)) = self
+            && let Err(error) = fs::remove_file(&*path)
+        {
+            tracing::debug!(path = %path.display(), %error, "Socket could not be removed");
+        }
+    }
+}
+
+/// An accepted connection, encrypted or not.
+pub type Stream = Box<dyn Duplex>;
+
+/// What a connection can do.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn addresses_as_typed() {
+        for (text, shown) in [
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("[::1]:80", "[::1]:80"),
+            (":9180", ":9180"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("unix:/run/a.sock", "unix:/run/a.sock"),
+            ("systemd:", "systemd:"),
+        ] {
+            assert_eq!(listen(text).unwrap().to_string(), shown, "{text}");
+        }
+        for text in ["", "80", ":", ":http", "host:80", "unix:", "::1:80:", "127.0.0.1:99999"] {
+            assert_eq!(listen(text), Err(SettingError::Listen), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn both_families_reach_a_port_without_address() {
+        let listeners = Listen::Everywhere(0).bind().await.unwrap();
+        let port = listeners[0].address().unwrap().port();
+        for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+            TcpStream::connect((ip, port)).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_left_over_is_replaced_and_a_served_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let listen = Listen::Unix(path.clone());
+        let listeners = listen.bind().await.unwrap();
+        assert_eq!(listen.bind().await.unwrap_err().kind(), ErrorKind::AddrInUse);
+        drop(listeners);
+        assert!(!path.exists());
+    }
+}
