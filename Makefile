@@ -4,7 +4,7 @@
 CARGO ?= cargo
 HISTORIES ?= 10000
 
-.PHONY: help demo test bench-logs histories fmt setup binaries
+.PHONY: help demo test bench-logs bench-nginx histories fmt setup binaries
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,11 +22,15 @@ test: setup ## Formatting, lints, documentation, all tests: what .ci/run runs
 
 binaries: ## The binaries that the tests run: debug ones, and release where size and memory count
 	$(CARGO) build --workspace --bins --locked
-	$(CARGO) build --release --locked --bin log-shipper
+	$(CARGO) build --release --locked --bin log-shipper --bin nginx-adapter
 
 bench-logs: setup ## Measures log-shipper beside cat, tail, rsyslog (20 minutes); ARGS=--quick for a first look
 	$(CARGO) build --quiet --release --locked --bin log-shipper --bin bench-logs
 	$(CARGO) run --quiet --release --locked --bin bench-logs -- $(ARGS)
+
+bench-nginx: setup ## Measures nginx-adapter beside prometheus-nginx-exporter (10 minutes); ARGS=--quick for a first look
+	$(CARGO) build --quiet --release --locked --bin nginx-adapter --bin bench-nginx
+	$(CARGO) run --quiet --release --locked --bin bench-nginx -- $(ARGS)
 
 histories: setup ## The model test of the tailer with 10,000 random histories
 	OUTRIDER_HISTORIES=$(HISTORIES) $(CARGO) test --release --locked -p tail --test histories -- --nocapture

@@ -16,11 +16,16 @@ NEEDED='
   nginx:nginx
   logrotate:logrotate
   wrk:wrk
+  curl:curl
+  prometheus:prometheus
+  promtool:prometheus
+  prometheus-nginx-exporter:prometheus-nginx-exporter
   rsyslogd:rsyslog
   ip:iproute2
   mkfs.ext4:e2fsprogs
   mount:mount
   unshare:util-linux
+  taskset:util-linux
   setpriv:util-linux
   prlimit:util-linux
   kill:procps

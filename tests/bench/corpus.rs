@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Read, Write};
 use std::path::PathBuf;
 
+use e2e::random::Random;
+
 use crate::progress;
 
 const SEED: u64 = 0x005e_ed0f_1095;
@@ -69,7 +71,7 @@ impl Corpus {
 
 fn write_lines(path: &std::path::Path, bytes: u64) {
     let mut file = BufWriter::with_capacity(CHUNK_BYTES, File::create(path).unwrap());
-    let mut random = Random(SEED);
+    let mut random = Random::new(SEED);
     let mut line = Vec::new();
     let mut written = 0;
     while written < bytes {
@@ -82,7 +84,7 @@ fn write_lines(path: &std::path::Path, bytes: u64) {
 }
 
 fn append_line(line: &mut Vec<u8>, random: &mut Random) {
-    let ip = random.next().to_be_bytes();
+    let ip = random.number().to_be_bytes();
     let second = random.below(86_400);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     writeln!(
@@ -101,26 +103,4 @@ fn append_line(line: &mut Vec<u8>, random: &mut Random) {
         random.one_of(&AGENTS)
     )
     .unwrap();
-}
-
-/// xorshift64*: short, and the same everywhere.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        (self.next() >> 32) % limit
-    }
-
-    fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
-        let index = usize::try_from(self.below(choices.len() as u64)).unwrap();
-        &choices[index]
-    }
 }

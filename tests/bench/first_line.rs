@@ -3,11 +3,11 @@
 use std::fs;
 use std::time::Instant;
 
+use e2e::table::{Rounds, markdown};
 use e2e::workplace::Workplace;
 
 use crate::agent::{Agent, Job, To};
 use crate::intake::Ports;
-use crate::table::{Rounds, markdown};
 use crate::{Request, progress};
 
 const CASES: [(Agent, To); 5] = [

@@ -7,13 +7,13 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use e2e::cost::cpu_seconds;
 use e2e::pace::paced;
+use e2e::table::{Rounds, markdown, percentile};
 use e2e::workplace::Workplace;
 
 use crate::agent::{Agent, Job, To};
-use crate::cost::cpu_seconds;
 use crate::intake::{Intake, Ports};
-use crate::table::{Rounds, markdown, percentile};
 use crate::{Request, progress};
 
 const LINES_PER_MILLISECOND: [u32; 2] = [1, 50];

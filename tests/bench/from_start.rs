@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::time::Instant;
 
+use e2e::cost::{bytes_read, bytes_written, cpu_seconds};
+use e2e::table::{Rounds, markdown};
 use e2e::workplace::Workplace;
 
 use crate::agent::{Agent, Job, Running, To};
 use crate::corpus::Corpus;
-use crate::cost::{bytes_read, bytes_written, cpu_seconds};
 use crate::intake::{Intake, Ports};
-use crate::table::{Rounds, markdown};
 use crate::{Request, progress};
 
 const CASES: [(Agent, To); 16] = [

@@ -3,13 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
+use e2e::cost::{cpu_seconds, wakeups};
 use e2e::pace::paced;
+use e2e::table::{Rounds, markdown};
 use e2e::workplace::Workplace;
 
 use crate::agent::{Agent, Job, To};
-use crate::cost::{cpu_seconds, wakeups};
 use crate::intake::Ports;
-use crate::table::{Rounds, markdown};
 use crate::{Request, progress};
 
 const FILES: [u64; 3] = [1, 50, 1000];

@@ -13,13 +13,11 @@
 
 mod agent;
 mod corpus;
-mod cost;
 mod first_line;
 mod following;
 mod from_start;
 mod idle;
 mod intake;
-mod table;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! `make demo`: every line that a real nginx writes arrives, whatever happens to the shipper.
+//! `make demo`: every line that a real nginx writes arrives and is counted, whatever happens.
 //!
-//! nginx → access.log and error.log → log-shipper → a recording HTTP sink in this process. Under
-//! load the logs are renamed and reopened, the shipper is killed with SIGKILL and started again,
+//! nginx → access.log and error.log → log-shipper → a recording HTTP sink in this process; and nginx
+//! → its page and its logs → nginx-adapter → metrics. Under load the logs are renamed and reopened, the shipper is killed with SIGKILL and started again,
 //! and at last gets SIGTERM. What nginx wrote is counted from the files themselves, not from the
 //! load generator. Exit status 0 only if every line of every file arrived. All files are in a
 //! temporary folder that goes with the process.
@@ -10,6 +10,7 @@
 #![expect(clippy::unwrap_used, reason = "there is no caller to handle an error")]
 
 mod account;
+mod adapter;
 
 use std::fs;
 use std::path::Path;
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
     let settings = Settings::new(&place, &sink).env("LOG_SHIPPER_RECORD_ID", "true");
     let mut shipper = settings.start();
     tell(format!("log-shipper follows *.log there, posts to {}", sink.url()));
+    let exporter = adapter::start(&place, &nginx);
+    tell(format!("nginx-adapter shows http://{}/metrics", exporter.port()));
 
     let mut load = nginx.wrk(LOAD_SECONDS, CONNECTIONS);
     tell(format!("wrk asks for pages over {CONNECTIONS} connections, for {LOAD_SECONDS} s"));
@@ -72,16 +75,28 @@ fn main() -> ExitCode {
     tell("log-shipper started again".to_owned());
 
     assert_eq!(load.wait_code(SOON), 0, "wrk failed: {}", load.stderr_text());
+    let requests = adapter::requests(&exporter);
     nginx.stop();
     tell("load over, nginx ended: its files are final".to_owned());
     cost.add(&mut shipper);
     let (status, log) = shipper.drain(SOON);
     tell(format!("SIGTERM to log-shipper: exit status {status}"));
+    let (metrics, counted) = adapter::counted(&exporter, &place.logs());
+    exporter.wait_up(false);
+    tell("nginx-adapter shows nginx_up 0, and goes on serving".to_owned());
 
     let account = Account::new(&place.logs(), &sink);
     println!("\n{account}");
     println!("log-shipper took {cost}.");
-    if status == 0 && account.is_even() {
+    let of_status =
+        |status| metrics.with_label("nginx_http_response_requests_total", "status", status);
+    println!(
+        "nginx-adapter showed {requests} requests of nginx's page, and counted {} answers of \
+         status 200 and {} of 404 in the access logs.",
+        of_status("200"),
+        of_status("404")
+    );
+    if status == 0 && account.is_even() && counted {
         println!("No line is missing.");
         return ExitCode::SUCCESS;
     }

@@ -10,13 +10,24 @@
 #![expect(clippy::panic, reason = "a harness fails its test by panicking")]
 #![expect(clippy::print_stderr, reason = "a failed test shows what its processes said")]
 
+pub mod access_lines;
 pub mod binary;
+pub mod certificates;
+pub mod client;
+pub mod cost;
+pub mod curl;
+pub mod exporter;
 pub mod ledger;
 pub mod metrics;
 pub mod nginx;
 pub mod pace;
+pub mod pod;
 pub mod process;
+pub mod prometheus;
+pub mod random;
 pub mod shipper;
 pub mod sink;
+pub mod table;
+pub mod upstream;
 pub mod workplace;
 pub mod writer;

@@ -5,9 +5,11 @@
 //! also how a counter that nothing has touched yet may be exposed.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use crate::client::Request;
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -43,9 +45,26 @@ impl Metrics {
 
     /// The sum over the samples of a metric that carry `label="value"`.
     pub fn with_label(&self, name: &str, label: &str, value: &str) -> f64 {
-        let wanted = format!("{label}=\"{value}\"");
+        self.with_labels(name, &[(label, value)])
+    }
+
+    /// The one sample with exactly this name and these labels, written as it is exposed.
+    pub fn value(&self, sample: &str) -> Option<f64> {
+        self.samples.get(sample).copied()
+    }
+
+    /// The sum over the samples of a metric that carry all of these `label="value"`.
+    pub fn with_labels(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let of_name = self.samples.iter().filter(|(key, _value)| base_name(key) == name);
-        of_name.filter(|(key, _value)| key.contains(&wanted)).map(|(_key, value)| value).sum()
+        let carries = |key: &str| {
+            labels.iter().all(|(label, value)| key.contains(&format!("{label}=\"{value}\"")))
+        };
+        of_name.filter(|(key, _value)| carries(key)).map(|(_key, value)| value).sum()
+    }
+
+    /// The samples as exposed, by `name{labels}`.
+    pub fn samples(&self) -> &BTreeMap<String, f64> {
+        &self.samples
     }
 
     /// Names without labels, for tests of what is exposed.
@@ -78,35 +97,10 @@ pub struct Reply {
 
 /// Sends a request without a body that accepts these media types.
 pub fn ask(address: SocketAddr, method: &str, path: &str, accept: &str) -> io::Result<Reply> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\naccept: {accept}\r\n\
-         content-length: 0\r\nconnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = match head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-        true => unchunked(body),
-        false => body.to_owned(),
-    };
-    Ok(Reply { status: status.ok_or(io::ErrorKind::InvalidData)?, head: head.to_owned(), body })
-}
-
-fn unchunked(mut rest: &str) -> String {
-    let mut body = String::new();
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
-        if size == 0 {
-            break;
-        }
-        body.push_str(after.get(..size).unwrap());
-        rest = after.get(size + 2..).unwrap();
-    }
-    body
+    let request = Request::new(method, path).header("accept", accept).header("content-length", "0");
+    let answer = request.within(ANSWER_TIMEOUT).send(&address.into())?;
+    let body = String::from_utf8_lossy(&answer.body).into_owned();
+    Ok(Reply { status: answer.status, head: answer.head, body })
 }
 
 fn base_name(key: &str) -> &str {
@@ -126,10 +120,5 @@ mod tests {
         assert!((metrics.sum("ab") - 4.0).abs() < f64::EPSILON);
         assert!(metrics.sum("absent").abs() < f64::EPSILON);
         assert_eq!(metrics.names(), ["a_total", "ab"]);
-    }
-
-    #[test]
-    fn chunks_are_put_together() {
-        assert_eq!(unchunked("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), "abcde");
     }
 }

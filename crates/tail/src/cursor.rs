@@ -26,6 +26,7 @@ use crate::checkpoint::Entry;
 use crate::framer::Encoding;
 use crate::identity::{Inode, Mark, Prefix};
 use crate::roster::{FileId, Source};
+use crate::tailer::Hole;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
@@ -202,6 +203,10 @@ pub(crate) struct Cursor {
     pub(crate) scanned: u64,
     /// Leading NUL bytes are the hole that truncation left, not text.
     pub(crate) skips_nul: bool,
+    /// The position lies behind a hole, perhaps within a line whose beginning was in it.
+    pub(crate) skips_cut: bool,
+    /// The hole behind the position.
+    pub(crate) hole: Hole,
     /// It stands in the queue of files to read.
     pub(crate) queued: bool,
     /// The rescan that last found it under its path.
@@ -254,6 +259,10 @@ impl Cursor {
         (self.read, self.acked) = (Mark::START, Mark::START);
         (self.size, self.scanned) = (0, 0);
         self.skips_nul = true;
+        self.skips_cut = false;
+        if let Hole::Until(end) = &mut self.hole {
+            *end = 0;
+        }
         self.unsent = Unsent::default();
     }
 

@@ -15,6 +15,7 @@
 
 mod beginning;
 mod intake;
+mod punch;
 mod reading;
 mod reclaim;
 mod stats;
@@ -33,6 +34,8 @@ use crate::framer::LongLines;
 use crate::roster::{FileId, Roster, Source};
 use crate::watch::Watch;
 
+pub(crate) use self::punch::Hole;
+pub use self::punch::Punching;
 pub use self::reclaim::{AfterShip, Reclaimed};
 pub use self::stats::{Backlog, Stats};
 
@@ -73,6 +76,8 @@ pub struct Settings {
     pub last_line_quiet: Duration,
     /// Descriptors held at a time; more files than that take turns.
     pub open_files_max: usize,
+    /// Files that give the disk back while they are written. Their writers must append.
+    pub punching: Option<Punching>,
 }
 
 impl Settings {
@@ -94,6 +99,7 @@ impl Settings {
             deleted_quiet: Duration::from_secs(60),
             last_line_quiet: Duration::from_secs(5),
             open_files_max: Settings::OPEN_FILES_MAX,
+            punching: None,
         }
     }
 }
@@ -118,6 +124,8 @@ pub struct Tailer {
     ignored: HashSet<(u64, u64)>,
     /// How often this process opened a path, less the events that told of it.
     own_opens: HashMap<PathBuf, u32>,
+    /// The same for descriptors that could write and were closed.
+    own_closes: HashMap<PathBuf, u32>,
     open_files: usize,
     rescan_at: Instant,
     poll_at: Instant,
@@ -129,6 +137,7 @@ pub struct Tailer {
     last_growth: Instant,
     changed: bool,
     reclaim_was_refused: bool,
+    punch_was_refused: bool,
     stats: Stats,
     buffer: Vec<u8>,
 }
@@ -173,6 +182,7 @@ impl Tailer {
             loaded_at: loaded.saved,
             ignored: HashSet::new(),
             own_opens: HashMap::new(),
+            own_closes: HashMap::new(),
             open_files: 0,
             rescan_at: now,
             poll_at: now,
@@ -182,6 +192,7 @@ impl Tailer {
             last_growth: now,
             changed: false,
             reclaim_was_refused: false,
+            punch_was_refused: false,
             stats: Stats::default(),
             buffer: Vec::new(),
         };
@@ -195,6 +206,7 @@ impl Tailer {
         if changes.overflow {
             self.stats.event_overflows += 1;
             self.watch.forget();
+            self.own_closes.clear();
             for (_, cursor) in self.roster.iter_mut() {
                 cursor.writers = Writers::unknown();
             }

@@ -9,7 +9,7 @@
 //! missed or refused watch harmless. What arrives faster than it is taken is bounded: writes to the
 //! same file count once, and above [`CHANGES_MAX`] everything is dropped for one request to rescan.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -221,6 +221,16 @@ impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watch").field("watched", &self.watched.len()).finish_non_exhaustive()
     }
+}
+
+/// Says whether an event is one that this process caused, and crosses it off.
+pub(crate) fn take_own(events: &mut HashMap<PathBuf, u32>, path: &Path) -> bool {
+    let Some(count) = events.get_mut(path) else { return false };
+    *count -= 1;
+    if *count == 0 {
+        events.remove(path);
+    }
+    true
 }
 
 #[cfg(test)]

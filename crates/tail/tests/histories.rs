@@ -19,7 +19,10 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tail::{Flow, Globs, Part, Settings, Span, StateDir, Tailer};
+use tail::{Flow, Globs, Part, Punching, Settings, Span, StateDir, Tailer};
+
+/// Small enough that files of a history get holes.
+const PUNCHED_BYTES_MAX: u64 = 32 << 10;
 
 #[derive(Debug, Clone)]
 enum Action {
@@ -118,6 +121,8 @@ struct World {
     sequence: usize,
     now: Instant,
     globs: Globs,
+    /// The acknowledged parts of files become holes.
+    punches: bool,
     tailer: Option<Tailer>,
     state_dir: Option<StateDir>,
     saved: bool,
@@ -127,7 +132,7 @@ struct World {
 }
 
 impl World {
-    fn new(pattern: &str) -> World {
+    fn new(pattern: &str, punches: bool) -> World {
         let base = if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" };
         let dir = tempfile::tempdir_in(base).unwrap();
         let logs = dir.path().join("logs");
@@ -141,6 +146,7 @@ impl World {
             sequence: 0,
             now: Instant::now(),
             globs,
+            punches,
             tailer: None,
             state_dir: None,
             saved: false,
@@ -170,6 +176,9 @@ impl World {
         let state_dir = StateDir::open(&self.dir.path().join("state")).unwrap();
         let mut settings = Settings::new(self.globs.clone());
         settings.line_bytes_max = 600;
+        if self.punches {
+            settings.punching = Some(Punching { bytes_max: PUNCHED_BYTES_MAX, groups: vec![0] });
+        }
         let (tailer, warning) = Tailer::open_polling(settings, Some(&state_dir));
         assert!(warning.is_none(), "{warning:?}");
         (self.tailer, self.state_dir) = (Some(tailer), Some(state_dir));
@@ -189,8 +198,13 @@ impl World {
 
     fn text(&mut self, stream: usize, long: bool) -> String {
         self.sequence += 1;
+        let sequence = self.sequence;
+        if self.punches {
+            // Files large enough for holes; the bytes before any position are like no others.
+            return format!("{stream}-{sequence:06} {}", format!("{sequence:06}").repeat(80));
+        }
         let padding = if long { 500 } else { 10 };
-        format!("{stream}-{:06} {}", self.sequence, "x".repeat(padding))
+        format!("{stream}-{sequence:06} {}", "x".repeat(padding))
     }
 
     fn put(&mut self, stream: usize, bytes: &[u8]) {
@@ -341,6 +355,7 @@ impl World {
             let Some((lines, span)) = self.in_flight.pop_front() else { return };
             self.delivered.extend(lines);
             self.tailer().acknowledge(&span);
+            self.tailer().punch();
         }
     }
 
@@ -427,8 +442,8 @@ impl World {
     }
 }
 
-fn run(pattern: &str, actions: &[Action]) {
-    let mut world = World::new(pattern);
+fn run(pattern: &str, punches: bool, actions: &[Action]) {
+    let mut world = World::new(pattern, punches);
     for action in actions {
         world.step(action);
     }
@@ -441,9 +456,15 @@ fn histories() -> u32 {
 }
 
 fn check_pattern(pattern: &'static str) {
+    check_histories(pattern, false, |_| true);
+}
+
+/// With the actions that `is_wanted`.
+fn check_histories(pattern: &'static str, punches: bool, is_wanted: fn(&Action) -> bool) {
     let config = Config { cases: histories(), failure_persistence: None, ..Config::default() };
-    let result = TestRunner::new(config).run(&actions(), |actions| {
-        run(pattern, &actions);
+    let result = TestRunner::new(config).run(&actions(), |mut actions| {
+        actions.retain(is_wanted);
+        run(pattern, punches, &actions);
         Ok(())
     });
     if let Err(error) = result {
@@ -461,4 +482,19 @@ fn nothing_is_lost_when_only_live_names_match() {
 #[test]
 fn nothing_is_lost_or_doubled_when_every_name_matches() {
     check_pattern("*");
+}
+
+/// The same with holes behind the position, without kills and with one copy under a name.
+#[test]
+fn holes_lose_and_double_nothing() {
+    check_histories("*", true, |it| {
+        !matches!(it, Action::Kill { .. } | Action::CopyTruncate { over: true, .. })
+    });
+}
+
+/// A kill finds holes over saved positions. What was copied from a file with a hole holds NUL bytes
+/// where the hole is, so copies are left out.
+#[test]
+fn holes_lose_nothing_when_the_reader_is_killed() {
+    check_histories("*.log", true, |it| !matches!(it, Action::CopyTruncate { .. }));
 }

@@ -33,7 +33,9 @@ fn probes_answer() {
             assert_eq!(running.ask("GET", path).status, 200, "{path}");
             assert_eq!(running.ask("POST", path).status, 405, "{path}");
         }
-        assert_eq!(running.ask("GET", "/").status, 404);
+        let landing = if subject.has_landing_page { 200 } else { 404 };
+        assert_eq!(running.ask("GET", "/").status, landing);
+        assert_eq!(running.ask("GET", "/no-such-page").status, 404);
     }
 }
 
@@ -48,7 +50,8 @@ fn metrics_come_in_two_formats() {
             assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
             assert!(!text.body.contains("# EOF"), "{}", text.body);
         }
-        let accept = format!("{OPEN_METRICS},text/plain;version=0.0.4;q=0.5");
+        let text = if subject.prefers_text { "" } else { ",text/plain;version=0.0.4;q=0.5" };
+        let accept = format!("{OPEN_METRICS}{text}");
         let open = running.ask_for("GET", "/metrics", &accept);
         let head = open.head.to_ascii_lowercase();
         assert!(head.contains(&format!("content-type: {OPEN_METRICS}")), "{head}");
@@ -63,15 +66,16 @@ fn metric_names_tell_their_owner() {
     for subject in SUBJECTS {
         let place = Workplace::new();
         let metrics = subject.start_idle(&place).metrics();
-        let prefix = subject.metric_prefix();
+        let prefix = subject.metric_prefix;
         for name in metrics.names() {
-            let known = name.starts_with(&prefix) || PROCESS_METRICS.contains(&name);
+            let known = name.starts_with(prefix) || PROCESS_METRICS.contains(&name);
             assert!(known, "{name} does not begin with {prefix}");
         }
         for name in PROCESS_METRICS {
             assert!(metrics.names().contains(&name), "{name}");
         }
-        let build_info = metrics.with_label(&format!("{prefix}build_info"), "version", "0.1.0");
+        let build_info = format!("{}build_info", subject.own_metric_prefix());
+        let build_info = metrics.with_label(&build_info, "version", "0.1.0");
         assert!((build_info - 1.0).abs() < f64::EPSILON);
     }
 }
@@ -107,7 +111,7 @@ fn the_probes_of_the_command_line() {
         assert_eq!(running.ask("GET", "/healthz").status, 200);
         assert_eq!((probe(&[]), probe(&["--ready"])), (Some(0), Some(1)));
         let metrics = running.metrics();
-        assert!(metrics.sum(&format!("{}drain_seconds", subject.metric_prefix())) > 0.0);
+        assert!(metrics.sum(&format!("{}drain_seconds", subject.own_metric_prefix())) > 0.0);
         running.signal(Signal::TERM);
         assert_eq!(running.end(Duration::from_secs(5)).0, 75);
         assert_eq!((probe(&[]), probe(&["--ready"])), (Some(1), Some(1)));
@@ -144,7 +148,7 @@ impl Network {
     fn ask(&self, address: &str, port: u16, request: &str) -> String {
         let script = format!(
             "exec 3<>/dev/tcp/{address}/{port}; \
-             printf '{request} HTTP/1.1\\r\\nhost: x\\r\\ncontent-length: 0\\r\\n\\r\\n' >&3; \
+             printf '{request} HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n' >&3; \
              cat <&3"
         );
         let mut bash = Command::new("ip");

@@ -22,6 +22,9 @@ pub(crate) const SUBJECT: Subject = Subject {
         ("linger", "1 parsec"),
         ("max-line-bytes", "many"),
     ],
+    metric_prefix: "log_shipper_",
+    has_landing_page: false,
+    prefers_text: false,
 };
 
 fn idle(place: &Workplace) -> Vec<String> {

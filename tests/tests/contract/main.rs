@@ -10,6 +10,7 @@ mod admin;
 mod ending;
 mod footprint;
 mod log_shipper;
+mod nginx_adapter;
 mod pages;
 mod place;
 mod settings;
@@ -18,4 +19,4 @@ mod subject;
 use self::subject::Subject;
 
 /// Every long-running binary of the workspace.
-const SUBJECTS: [Subject; 1] = [log_shipper::SUBJECT];
+const SUBJECTS: [Subject; 2] = [log_shipper::SUBJECT, nginx_adapter::SUBJECT];

@@ -42,7 +42,8 @@ fn the_page_names_every_flag_and_no_other() {
                 assert!(cell.contains(&format!("`{default}`")), "--{flag}: {default} not in {row}");
             }
         }
-        for word in page.split(|c: char| !(c.is_ascii_lowercase() || c == '-')) {
+        for word in page.split(|c: char| !(c.is_ascii_lowercase() || c == '-' || c == '.')) {
+            let word = word.trim_end_matches('.');
             let Some(flag) = word.strip_prefix("--").filter(|flag| flag.len() > 1) else {
                 continue;
             };
@@ -82,17 +83,21 @@ fn the_page_shows_the_metrics() {
 
 /// One row for each metric of the binary's own, in order of the names.
 fn metrics_table(subject: &Subject, text: &str) -> String {
-    let prefix = subject.metric_prefix();
+    let prefix = subject.metric_prefix;
     let mut rows: BTreeMap<&str, (&str, &str, Vec<&str>)> = BTreeMap::new();
     for line in text.lines() {
         let (name, rest) = match line.strip_prefix("# ") {
             Some(comment) => comment.split_once(' ').unwrap().1.split_once(' ').unwrap(),
             None => (line.split(['{', ' ']).next().unwrap(), line),
         };
-        if !name.starts_with(&prefix) {
+        if !name.starts_with(prefix) {
             continue;
         }
-        let row = rows.entry(name).or_default();
+        // The samples of a histogram stand under its own name.
+        let family = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
+        let family =
+            family.filter(|family| rows.get(family).is_some_and(|row| row.0 == "histogram"));
+        let row = rows.entry(family.unwrap_or(name)).or_default();
         if line.starts_with("# HELP") {
             row.1 = rest;
         } else if line.starts_with("# TYPE") {
@@ -101,7 +106,8 @@ fn metrics_table(subject: &Subject, text: &str) -> String {
             let parts: Vec<&str> = labels.split("=\"").collect();
             // What comes after the last equals sign is a value.
             let names = parts[..parts.len() - 1].iter();
-            row.2 = names.filter_map(|part| part.rsplit([',', '"']).next()).collect();
+            let names = names.filter_map(|part| part.rsplit([',', '"']).next());
+            row.2 = names.filter(|name| *name != "le").collect();
         }
     }
     let mut table = "| metric | labels | type | meaning |\n|---|---|---|---|\n".to_owned();

@@ -115,7 +115,7 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
         let file = format!("--config={}", file.display());
         let variable = (subject.variable("admin-listen"), "127.0.0.1:2");
         let flag = "--admin-listen=127.0.0.1:1";
-        let default = format!("0.0.0.0:{}", subject.admin_port);
+        let default = format!(":{}", subject.admin_port);
         for (arguments, variables, expected) in [
             (&[file.as_str(), flag][..], std::slice::from_ref(&variable), "127.0.0.1:1"),
             (&[file.as_str()], std::slice::from_ref(&variable), "127.0.0.1:2"),
@@ -163,7 +163,8 @@ pub(crate) fn flags_in(help: &str) -> BTreeMap<String, Shown> {
         if let Some((_before, after)) = line.split_once("--")
             && line.trim_start().starts_with('-')
         {
-            let name = after.split([' ', '=', '[', '.']).next().unwrap_or_default();
+            let name = after.split([' ', '=', '[']).next().unwrap_or_default();
+            let name = name.trim_end_matches('.');
             latest = name.to_owned();
             if !["help", "version"].contains(&name) {
                 flags.insert(name.to_owned(), Shown::default());

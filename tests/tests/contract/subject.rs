@@ -30,6 +30,12 @@ pub(crate) struct Subject {
     pub(crate) stuck: fn(&Workplace) -> Scene,
     /// A value that each of these settings must refuse.
     pub(crate) bad_values: &'static [(&'static str, &'static str)],
+    /// What its metrics begin with, those of the process left out.
+    pub(crate) metric_prefix: &'static str,
+    /// Whether it answers `/`, as the program that it replaces does.
+    pub(crate) has_landing_page: bool,
+    /// Whether it shows OpenMetrics only to scrapers that refuse text.
+    pub(crate) prefers_text: bool,
 }
 
 /// What a binary is given to do. Its peers live as long as it does.
@@ -56,13 +62,13 @@ impl Subject {
     }
 
     /// `log-shipper` → `log_shipper_`
-    pub(crate) fn metric_prefix(&self) -> String {
+    pub(crate) fn own_metric_prefix(&self) -> String {
         format!("{}_", self.name.replace('-', "_"))
     }
 
     /// `shutdown-grace` → `LOG_SHIPPER_SHUTDOWN_GRACE`
     pub(crate) fn variable(&self, setting: &str) -> String {
-        format!("{}{}", self.variable_prefix(), setting.replace('-', "_").to_uppercase())
+        format!("{}{}", self.variable_prefix(), setting.replace(['-', '.'], "_").to_uppercase())
     }
 
     /// Starts it without work and waits until it is ready.

@@ -9,11 +9,12 @@ use std::process::Command;
 use crate::{assert_none, root};
 
 /// Crates that binaries build on. None of them knows another.
-const LIBRARIES: [&str; 4] = ["sidecar-runtime", "net", "tail", "resp"];
+const LIBRARIES: [&str; 5] = ["sidecar-runtime", "net", "tail", "nginx-log", "resp"];
 
 /// Crates that a library must not contain, however indirectly, and what that keeps true.
-const FORBIDDEN: [(&str, &[&str], &str); 3] = [
+const FORBIDDEN: [(&str, &[&str], &str); 4] = [
     ("tail", &["tokio", "hyper", "rustls", "hickory-resolver"], "it follows files, nothing else"),
+    ("nginx-log", &["tokio", "hyper", "clap"], "it reads lines without IO"),
     ("resp", &["tokio"], "it scans and encodes without IO"),
     ("sidecar-runtime", &["rustls", "hickory-resolver"], "it talks to loopback only"),
 ];

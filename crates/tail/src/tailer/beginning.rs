@@ -12,7 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{debug, info, warn};
 
-use super::{From, Tailer};
+use super::punch::find_hole;
+use super::{From, Hole, Tailer};
 use crate::checkpoint::Entry;
 use crate::copies;
 use crate::cursor::{Cursor, State, Unsent, Writers};
@@ -28,6 +29,8 @@ const IGNORED_MAX: usize = 10_000;
 /// Where to begin a file that was not followed yet.
 enum Start {
     Saved(Entry),
+    /// The same, and a hole was made over the position since it was saved: data goes on there.
+    Punched(Entry, u64),
     /// It has the inode of a saved one and other content.
     Replaced(Entry),
     /// A copy of a file that is gone or was truncated: what lies behind the saved position is news.
@@ -35,6 +38,17 @@ enum Start {
     /// Perhaps a copy of a file that is followed.
     Suspect(FileId),
     Fresh,
+}
+
+impl Cursor {
+    /// Starts at `offset`, behind a hole. The line there can lack its beginning: `is_cut`.
+    fn start_behind_hole(&mut self, offset: u64, is_cut: bool) {
+        // Before the position lies nothing that could tell a truncation.
+        let before = self.file.as_ref().and_then(|file| Mark::read(file, offset).ok());
+        let mark = before.unwrap_or(Mark { offset, len: 0, hash: 0 });
+        self.start_at(mark, mark);
+        self.skips_cut = is_cut;
+    }
 }
 
 impl Tailer {
@@ -122,6 +136,8 @@ impl Tailer {
             modified: look.modified,
             scanned: 0,
             skips_nul: false,
+            skips_cut: false,
+            hole: Hole::Unknown,
             queued: false,
             scan: self.stats.rescans,
             grew: now,
@@ -143,7 +159,7 @@ impl Tailer {
         let Some(cursor) = self.roster.get(id) else { return };
         let (path, source) = (cursor.path.clone(), Arc::clone(&cursor.source));
         let start = self.find_start(id);
-        let first_scan = self.first_scan;
+        let (first_scan, punches) = (self.first_scan, self.punches(source.group));
         let ends = self.settings.from == From::End && first_scan;
         let cursor = self.roster.get_mut(id).expect("it was just inserted");
         let resumed = match start {
@@ -152,6 +168,13 @@ impl Tailer {
                 cursor.start_at(entry.acked, entry.acked);
                 let (file, offset) = (path.display(), entry.acked.offset);
                 info!(%file, offset, "Going on at the saved position");
+                Some((entry.path, entry.generation, entry.rotated))
+            }
+            Start::Punched(entry, data) => {
+                cursor.generation = entry.generation;
+                cursor.start_behind_hole(data, data > entry.acked.offset);
+                let (file, offset) = (path.display(), data);
+                info!(%file, offset, "Going on behind the hole over the saved position");
                 Some((entry.path, entry.generation, entry.rotated))
             }
             Start::Replaced(entry) => {
@@ -172,7 +195,12 @@ impl Tailer {
                 None
             }
             Start::Fresh => {
-                if ends
+                let hole = cursor.file.as_ref().filter(|_| punches);
+                if let Some((_, data)) = hole.and_then(|file| find_hole(file, cursor.size))
+                    && !ends
+                {
+                    cursor.start_behind_hole(data, true);
+                } else if ends
                     && let Some(file) = &cursor.file
                     && let Ok(mark) = Mark::read(file, cursor.size)
                 {
@@ -203,6 +231,11 @@ impl Tailer {
         };
         if let Some(index) = self.strays.iter().position(|it| it.inode.may_be(&cursor.inode)) {
             let same_device = self.strays[index].inode.dev == cursor.inode.dev;
+            if self.punches(cursor.source.group)
+                && let Some(data) = behind_punched(&self.strays[index], file, cursor.size)
+            {
+                return Start::Punched(self.strays.swap_remove(index), data);
+            }
             let proven = self.strays[index].acked.offset > 0 && holds(&self.strays[index]);
             if proven || (same_device && holds(&self.strays[index])) {
                 return Start::Saved(self.strays.swap_remove(index));
@@ -297,6 +330,15 @@ fn is_intact(entry: &Entry) -> bool {
     let Ok(file) = copies::open(&entry.last_path) else { return false };
     identity::look(&file).is_ok_and(|look| look.inode == entry.inode)
         && entry.acked.matches(&file).unwrap_or(false)
+}
+
+/// Where to read on if the saved position, or what its mark covers, does not lie behind the hole:
+/// what was punched had been acknowledged.
+fn behind_punched(entry: &Entry, file: &File, size: u64) -> Option<u64> {
+    let (_, data) = find_hole(file, size)?;
+    let Mark { offset, len, .. } = entry.acked;
+    let is_same = entry.prefix.len > 0 && entry.prefix.matches(file).unwrap_or(false);
+    (data > offset - u64::from(len) && is_same && offset <= size).then_some(data.max(offset))
 }
 
 /// A resumed position lies behind the byte order mark, which tells the encoding.

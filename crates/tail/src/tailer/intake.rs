@@ -14,7 +14,7 @@ use crate::copies;
 use crate::cursor::{Event, State};
 use crate::identity::{self, Look};
 use crate::roster::FileId;
-use crate::watch::{Change, Changes};
+use crate::watch::{Change, Changes, take_own};
 
 impl Tailer {
     pub(super) fn apply(&mut self, changes: Changes, now: Instant) {
@@ -186,19 +186,18 @@ impl Tailer {
     }
 
     fn on_opened(&mut self, path: &Path) {
-        if let Some(opens) = self.own_opens.get_mut(path) {
-            *opens -= 1;
-            if *opens == 0 {
-                self.own_opens.remove(path);
-            }
-        } else if let Some(cursor) =
-            self.roster.by_path(path).and_then(|id| self.roster.get_mut(id))
-        {
+        if take_own(&mut self.own_opens, path) {
+            return;
+        }
+        if let Some(cursor) = self.roster.by_path(path).and_then(|id| self.roster.get_mut(id)) {
             cursor.writers.on_opened();
         }
     }
 
     fn on_closed(&mut self, path: &Path, now: Instant) {
+        if take_own(&mut self.own_closes, path) {
+            return;
+        }
         let deleted = self.deleted_at(path);
         if let Some(id) = deleted.or_else(|| self.roster.by_path(path))
             && let Some(cursor) = self.roster.get_mut(id)

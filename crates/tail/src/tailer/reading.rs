@@ -251,7 +251,7 @@ impl Encoding {
 
 impl Cursor {
     /// Bytes at the start of a file that are no text: a byte order mark, and after truncation under
-    /// a writer that does not append, NUL bytes.
+    /// a writer that does not append, NUL bytes, or behind a hole the rest of a line.
     fn skip_preamble(&mut self, bytes: &[u8]) -> usize {
         let nul = match self.skips_nul {
             true => bytes.iter().take_while(|byte| **byte == 0).count(),
@@ -259,6 +259,11 @@ impl Cursor {
         };
         if nul < bytes.len() {
             self.skips_nul = false;
+        }
+        if self.skips_cut {
+            let end = memchr::memchr(b'\n', &bytes[nul..]);
+            self.skips_cut = end.is_none();
+            return end.map_or(bytes.len(), |end| nul + end + 1);
         }
         if self.read.offset > 0 || nul > 0 {
             return nul;

@@ -6,7 +6,7 @@ use super::Tailer;
 use super::reading::partial_is_due;
 use crate::copies;
 use crate::cursor::{Cursor, Event, State};
-use crate::identity::{self, Mark};
+use crate::identity::{self, MARK_BYTES_MAX, Mark};
 use crate::roster::FileId;
 
 /// A possible copy that has not grown for so long is as long as it will be.
@@ -155,7 +155,10 @@ fn start_of_copy(copy: &Cursor, original: &Cursor, rests: bool) -> Option<Mark> 
         let is_all = read == original.size;
         (same_up_to(read).is_none() || (rests && is_all)).then_some(Mark::START)
     } else {
-        match same_up_to(size) {
+        // Under a hole nothing can be compared any more; all of that was read.
+        let is_punched = original.hole.end() > size.saturating_sub(MARK_BYTES_MAX as u64);
+        let same = if is_punched { Mark::read(file, size).ok() } else { same_up_to(size) };
+        match same {
             // All of it was read from the original: a backup, or a copy made at rest.
             Some(mark) => rests.then_some(mark),
             None => Some(Mark::START),

@@ -4,15 +4,15 @@ use std::fmt::Write;
 
 /// One figure, measured once per round.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Rounds(Vec<f64>);
+pub struct Rounds(Vec<f64>);
 
 impl Rounds {
-    pub(crate) fn add(&mut self, value: f64) {
+    pub fn add(&mut self, value: f64) {
         self.0.push(value);
     }
 
     /// `median (least–most)` with so many decimals; the median alone after one round.
-    pub(crate) fn cell(&self, decimals: usize) -> String {
+    pub fn cell(&self, decimals: usize) -> String {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let Some((least, most)) = sorted.first().zip(sorted.last()) else {
@@ -26,7 +26,7 @@ impl Rounds {
     }
 
     /// The sum as a whole number, for counts that should be 0; `–` if it was never counted.
-    pub(crate) fn sum_cell(&self) -> String {
+    pub fn sum_cell(&self) -> String {
         if self.0.is_empty() {
             "–".to_owned()
         } else {
@@ -36,7 +36,7 @@ impl Rounds {
 }
 
 /// A table with a heading; nothing if no agent was asked for that it would show.
-pub(crate) fn markdown(title: &str, head: &[&str], rows: &[Vec<String>]) -> String {
+pub fn markdown(title: &str, head: &[&str], rows: &[Vec<String>]) -> String {
     if rows.is_empty() {
         return String::new();
     }
@@ -51,7 +51,7 @@ pub(crate) fn markdown(title: &str, head: &[&str], rows: &[Vec<String>]) -> Stri
 }
 
 /// The value below which this share of the sorted values lies.
-pub(crate) fn percentile(sorted: &[u64], share: f64) -> u64 {
+pub fn percentile(sorted: &[u64], share: f64) -> u64 {
     let last = sorted.len().saturating_sub(1);
     #[expect(clippy::cast_precision_loss, reason = "a number of lines is far below 2^52")]
     let index = last as f64 * share;

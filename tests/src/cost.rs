@@ -9,16 +9,20 @@ use std::fs;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// User and system time so far, in seconds.
-pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+pub fn cpu_seconds(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    let of_threads = threads(pid, "schedstat", first_number) / 1e9;
-    of_threads.max(ticks / TICKS_PER_SECOND)
+    thread_cpu_seconds(pid).max(ticks / TICKS_PER_SECOND)
+}
+
+/// The same of the living threads only, but to the nanosecond: for programs that end none.
+pub fn thread_cpu_seconds(pid: u32) -> f64 {
+    threads(pid, "schedstat", first_number) / 1e9
 }
 
 /// Times that a thread went to sleep and was woken, so far.
-pub(crate) fn wakeups(pid: u32) -> f64 {
+pub fn wakeups(pid: u32) -> f64 {
     threads(pid, "status", |text| {
         text.lines()
             .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
@@ -27,12 +31,12 @@ pub(crate) fn wakeups(pid: u32) -> f64 {
 }
 
 /// Bytes got from read(2) and its kin so far.
-pub(crate) fn bytes_read(pid: u32) -> u64 {
+pub fn bytes_read(pid: u32) -> u64 {
     io(pid, "rchar: ")
 }
 
 /// Bytes given to write(2) and its kin so far.
-pub(crate) fn bytes_written(pid: u32) -> u64 {
+pub fn bytes_written(pid: u32) -> u64 {
     io(pid, "wchar: ")
 }
 
