@@ -9,8 +9,8 @@ HISTORIES ?= 10000
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup ## Ships the logs of a real nginx through rotation, kill -9 and SIGTERM: none lost
-	$(CARGO) build --quiet --release --locked --bin log-shipper --bin demo
+demo: setup ## A real nginx through rotation, kill -9 of the shipper and SIGTERM: every line arrives and is counted
+	$(CARGO) build --quiet --release --locked --bin log-shipper --bin nginx-adapter --bin demo
 	$(CARGO) run --quiet --release --locked --bin demo
 
 test: setup ## Formatting, lints, documentation, all tests: what .ci/run runs

@@ -1,6 +1,6 @@
 //! The adapter's side of the demo: what it counts is what nginx counted and wrote.
 //!
-//! In goes a running nginx, out come three comparisons: the requests on the page of metrics with
+//! In goes an nginx to be started, out come three comparisons: the requests on the page of metrics with
 //! nginx's own page, the lines counted from the access logs with the lines in them, and the errors
 //! counted by level with the lines of the error logs.
 
@@ -9,19 +9,18 @@ use std::path::Path;
 
 use e2e::exporter::{Exporter, Settings};
 use e2e::metrics::Metrics;
-use e2e::nginx::Nginx;
-use e2e::pace::SOON;
-use e2e::pace::wait_until;
+use e2e::nginx::Site;
+use e2e::pace::{SOON, wait_until};
 use e2e::workplace::Workplace;
 
 /// The format `numbered` of the nginx in the demo.
 const FORMAT: &str = "$connection-$connection_requests $remote_addr [$time_local] \
     \"$request\" $status $body_bytes_sent \"$http_user_agent\"";
 
-/// Starts it with the single-dash form of the exporter that it replaces.
-pub(crate) fn start(place: &Workplace, nginx: &Nginx) -> Exporter {
+/// Starts it, before nginx, with the single-dash form of the exporter that it replaces.
+pub(crate) fn start(place: &Workplace, site: &Site) -> Exporter {
     Settings::adapter(place)
-        .scrape(&format!("http://{}/stub_status", nginx.address()))
+        .scrape(&site.status_uri())
         .arg(format!("--access-log={}/access.log*", place.logs().display()))
         .arg(format!("--access-log-format={FORMAT}"))
         .arg(format!("--error-log={}/error.log*", place.logs().display()))

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use e2e::metrics;
-use e2e::nginx::Nginx;
+use e2e::nginx::{Nginx, Site};
 use e2e::pace::{SOON, wait_until};
 use e2e::shipper::{Settings, Shipper};
 use e2e::sink::Sink;
@@ -42,13 +42,14 @@ fn main() -> ExitCode {
     let (place, sink) = (Workplace::new(), Sink::start());
     let (access_log, error_log) = (place.log("access.log"), place.log("error.log"));
 
-    let mut nginx = Nginx::start(place.path(), &place.logs());
+    let site = Site::new(place.path(), &place.logs());
+    let exporter = adapter::start(&place, &site);
+    tell(format!("nginx-adapter shows http://{}/metrics", exporter.port()));
+    let mut nginx = site.start();
     tell(format!("nginx serves http://{}, logs to {}", nginx.address(), place.logs().display()));
     let settings = Settings::new(&place, &sink).env("LOG_SHIPPER_RECORD_ID", "true");
     let mut shipper = settings.start();
     tell(format!("log-shipper follows *.log there, posts to {}", sink.url()));
-    let exporter = adapter::start(&place, &nginx);
-    tell(format!("nginx-adapter shows http://{}/metrics", exporter.port()));
 
     let mut load = nginx.wrk(LOAD_SECONDS, CONNECTIONS);
     tell(format!("wrk asks for pages over {CONNECTIONS} connections, for {LOAD_SECONDS} s"));
