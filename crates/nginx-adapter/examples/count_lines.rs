@@ -10,6 +10,7 @@
 #[path = "../src/logs"]
 mod logs {
     pub(crate) mod config;
+    mod hashing;
     mod label;
     mod paths;
     mod plan;

@@ -11,6 +11,7 @@
 mod config;
 mod families;
 mod files;
+mod hashing;
 mod keeper;
 mod label;
 mod paths;

@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use regex_lite::Regex;
 
+use super::hashing::Hashing;
 use super::label::{LABEL_BYTES_MAX, OTHER, bounded};
 
 /// Paths whose label is remembered, and how long such a path may be: 1 MiB in all.
@@ -56,7 +57,7 @@ pub(crate) struct Paths {
     labels: Vec<String>,
     numbers: HashMap<String, u32>,
     labels_max: usize,
-    remembered: HashMap<Box<[u8]>, u32>,
+    remembered: HashMap<Box<[u8]>, u32, Hashing>,
 }
 
 impl Paths {
@@ -66,7 +67,7 @@ impl Paths {
             labels: vec![OTHER.to_owned()],
             numbers: HashMap::from([(OTHER.to_owned(), 0)]),
             labels_max,
-            remembered: HashMap::new(),
+            remembered: HashMap::with_hasher(Hashing::new()),
         }
     }
 

@@ -8,12 +8,11 @@
 //! of reading, not for a line; atomics for each count would cost more than the parser.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 
 use nginx_log::{Format, Level, Values, integer, seconds};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::config::Counting;
+use super::hashing::Hashing;
 use super::label::{self, OTHER};
 use super::paths::Paths;
 use super::plan::{self, METHODS, Plan, STATUS_OTHER};
@@ -59,45 +58,6 @@ pub(crate) struct Histogram {
     /// By bucket, not cumulative; the last one is for times above every bound.
     pub(crate) counts: Box<[u64]>,
     pub(crate) sum_nanoseconds: u64,
-}
-
-/// Makes hashers for the keys of series. Clients choose hosts and paths, so the seed is random.
-#[derive(Debug, Clone)]
-struct Hashing {
-    seed: u64,
-}
-
-impl Hashing {
-    fn new() -> Hashing {
-        Hashing { seed: RandomState::new().build_hasher().finish() }
-    }
-}
-
-impl BuildHasher for Hashing {
-    type Hasher = KeyHasher;
-
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher { state: self.seed }
-    }
-}
-
-/// Hashes one key at once. The standard library's hasher costs as much as splitting a line.
-#[derive(Debug)]
-struct KeyHasher {
-    state: u64,
-}
-
-impl Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.state = xxh3_64_with_seed(bytes, self.state);
-    }
-
-    /// The length of the key, which the hash of its bytes covers.
-    fn write_usize(&mut self, _length: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.state
-    }
 }
 
 /// The values of a line's labels, fit to be shown.

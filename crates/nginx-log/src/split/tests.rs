@@ -176,7 +176,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(
-        format in "(escape=(json|none) )?([ \"\\[:,a]{0,3}[$](status|upstream_addr|time_local|uri|msec)){1,4}[ \"]{0,2}",
+        format in "(escape=(json|none) )?([ \"\\[:,a]{0,3}[$](status|upstream_addr|msec)){1,4}",
         line in proptest::collection::vec(any::<u8>(), 0..80),
         spaces in "[ :,\"\\\\0-9.]{0,80}",
     ) {
@@ -195,7 +195,10 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_format_parser_panic(text in ".{0,60}", tricky in "[$ {}'\"\\\\;a=]{0,30}") {
+    fn no_text_makes_the_format_parser_panic(
+        text in ".{0,60}",
+        tricky in "[$ {}'\"\\\\;a=]{0,30}",
+    ) {
         let _any = (Format::parse(&text), Format::parse(&tricky));
     }
 }

@@ -45,18 +45,21 @@ fn drops_in(table: &str, inodes: &[u64]) -> u64 {
 mod tests {
     use super::*;
 
-    const TABLE: &str = "\
-   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
-  411: 0100007F:1414 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 38211 2 0000000000000000 17
-  412: 0100007F:1415 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 38212 2 0000000000000000 5
- cut
-";
+    /// With the columns of the kernel's table.
+    fn table(sockets: &[(u64, u64)]) -> String {
+        let head = "  sl  local_address rem_address st tx_queue rx_queue tr ... inode ref drops\n";
+        sockets.iter().fold(head.to_owned(), |table, (inode, drops)| {
+            let addrs = "411: 0100007F:1414 00000000:0000 07 00000000:00000000 00:00000000";
+            table + &format!("{addrs} 00000000 0 0 {inode} 2 0000000000000000 {drops}\n")
+        })
+    }
 
     #[test]
     fn drops_are_those_of_our_own_sockets() {
-        assert_eq!(drops_in(TABLE, &[38211]), 17);
-        assert_eq!(drops_in(TABLE, &[38212, 38211]), 22);
-        assert_eq!(drops_in(TABLE, &[1]), 0);
+        let sockets = table(&[(38211, 17), (38212, 5)]);
+        assert_eq!(drops_in(&sockets, &[38211]), 17);
+        assert_eq!(drops_in(&sockets, &[38212, 38211]), 22);
+        assert_eq!(drops_in(&(sockets + " cut\n"), &[1]), 0);
         assert_eq!(drops_in("", &[1]), 0);
     }
 }

@@ -1,8 +1,8 @@
 //! The line in a syslog message of nginx.
 //!
-//! In: a datagram such as `<190>Nov 22 06:44:12 host nginx: LINE`, with or without the host
-//! (`nohostname`). Out: the line; nothing if it is no such message. The line may hold anything,
-//! so everything is read from the front.
+//! In: a datagram such as `<190>Nov 22 06:44:12 host nginx: LINE`. The host is left out with
+//! `nohostname`, and empty while nginx starts. Out: the line; nothing if it is no such message. The
+//! line may hold anything, so everything is read from the front.
 
 /// `Nov 22 06:44:12 `
 const TIME_BYTES: usize = 16;
@@ -31,7 +31,7 @@ pub(super) fn line_of(message: &[u8]) -> Option<&[u8]> {
 
 fn cut_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(b' ', text)?;
-    (end > 0).then(|| (&text[..end], &text[end + 1..]))
+    Some((&text[..end], &text[end + 1..]))
 }
 
 #[cfg(test)]
@@ -45,6 +45,7 @@ mod tests {
         for (message, expected) in [
             ("<190>Nov 22 06:44:12 host nginx: a b: c", Some("a b: c")),
             ("<190>Nov 22 06:44:12 nginx: a b: c", Some("a b: c")),
+            ("<189>Nov 22 06:44:12  nginx: while it starts", Some("while it starts")),
             ("<6>Nov  2 06:44:12 my_tag: x", Some("x")),
             ("<190>Nov 22 06:44:12 nginx: ", Some("")),
             ("<190>Nov 22 06:44:12 nginx: x\n", Some("x")),
