@@ -28,7 +28,7 @@ bench-logs: setup ## Measures log-shipper beside cat, tail, rsyslog (20 minutes)
 	$(CARGO) build --quiet --release --locked --bin log-shipper --bin bench-logs
 	$(CARGO) run --quiet --release --locked --bin bench-logs -- $(ARGS)
 
-bench-nginx: setup ## Measures nginx-adapter beside prometheus-nginx-exporter (10 minutes); ARGS=--quick for a first look
+bench-nginx: setup ## Measures nginx-adapter beside prometheus-nginx-exporter (6 minutes); ARGS=--quick for a first look
 	$(CARGO) build --quiet --release --locked --bin nginx-adapter --bin bench-nginx
 	$(CARGO) run --quiet --release --locked --bin bench-nginx -- $(ARGS)
 

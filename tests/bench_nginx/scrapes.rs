@@ -26,6 +26,7 @@ struct Figures {
     p99_micros: Rounds,
     load_per_second: Rounds,
     load_cpu_micros: Rounds,
+    memory_idle: Rounds,
     memory_after_one: Rounds,
     memory_after_many: Rounds,
     memory_after_flood: Rounds,
@@ -67,6 +68,7 @@ fn table(request: &Request, all: &[(&Subject, Figures)]) -> String {
         row("p99, µs", &|it| it.p99_micros.cell(0)),
         row("scrapes/s with 16 connections", &|it| it.load_per_second.cell(0)),
         row("CPU per scrape with 16 connections, µs", &|it| it.load_cpu_micros.cell(0)),
+        row("resident before any scrape, MB", &|it| it.memory_idle.cell(1)),
         row("resident after 1 scrape, MB", &|it| it.memory_after_one.cell(1)),
         row(&format!("resident after {scrapes} scrapes, MB"), &|it| it.memory_after_many.cell(1)),
         row("resident 2 s after 200 connections, MB", &|it| it.memory_after_flood.cell(1)),
@@ -94,6 +96,20 @@ fn start(subject: &Subject, nginx: &Nginx) -> (std::time::Duration, Workplace, E
     (took, place, exporter)
 }
 
+/// Megabytes resident while nobody asks.
+fn idle_megabytes(subject: &Subject, nginx: &Nginx) -> f64 {
+    let place = Workplace::new();
+    let uri = format!("http://{}{STATUS_PATH}", nginx.address());
+    let mut exporter = subject.settings(&place).scrape(&uri).start();
+    rest();
+    megabytes(&mut exporter)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bytes are far below 2^52")]
+fn megabytes(exporter: &mut Exporter) -> f64 {
+    exporter.process().rss_bytes() as f64 / 1e6
+}
+
 /// Without a pause between the attempts, which would be most of what is measured.
 fn connect_at_once(address: std::net::SocketAddr) -> Scraper {
     let start = Instant::now();
@@ -108,11 +124,11 @@ fn connect_at_once(address: std::net::SocketAddr) -> Scraper {
 
 #[expect(clippy::cast_precision_loss, reason = "bytes and nanoseconds are far below 2^52")]
 fn measure(subject: &Subject, nginx: &Nginx, scale: &Scale, figures: &mut Figures) {
+    figures.memory_idle.add(idle_megabytes(subject, nginx));
     let (_took, _place, mut exporter) = start(subject, nginx);
     let pid = exporter.pid();
-    let memory = |exporter: &mut Exporter| exporter.process().rss_bytes() as f64 / 1e6;
     rest();
-    figures.memory_after_one.add(memory(&mut exporter));
+    figures.memory_after_one.add(megabytes(&mut exporter));
     figures.binary_bytes.add(subject.binary_bytes() as f64 / 1e6);
     let mut scraper =
         wait_for("a connection", e2e::pace::SOON, || Scraper::connect(exporter.port()).ok());
@@ -129,7 +145,7 @@ fn measure(subject: &Subject, nginx: &Nginx, scale: &Scale, figures: &mut Figure
     times.sort_unstable();
     figures.p50_micros.add(percentile(&times, 0.5) as f64 / 1e3);
     figures.p99_micros.add(percentile(&times, 0.99) as f64 / 1e3);
-    figures.memory_after_many.add(memory(&mut exporter));
+    figures.memory_after_many.add(megabytes(&mut exporter));
     drop(scraper);
     let cpu = thread_cpu_seconds(pid);
     let load = flood(exporter.port(), LOAD_CONNECTIONS, scale.load_seconds);
@@ -137,7 +153,7 @@ fn measure(subject: &Subject, nginx: &Nginx, scale: &Scale, figures: &mut Figure
     figures.load_cpu_micros.add((thread_cpu_seconds(pid) - cpu) / load.scrapes * 1e6);
     flood(exporter.port(), FLOOD_CONNECTIONS, scale.flood_seconds);
     rest();
-    figures.memory_after_flood.add(memory(&mut exporter));
+    figures.memory_after_flood.add(megabytes(&mut exporter));
 }
 
 /// Part of what is measured: memory after a while without work.

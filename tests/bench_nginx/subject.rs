@@ -33,7 +33,8 @@ impl Subject {
     /// Named by what it says of itself.
     fn of_version(program: PathBuf) -> Self {
         let output = Command::new(&program).arg("--version").output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        // Releases disagree about where that goes.
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         let words = text.split([' ', '=', ',']).map(|word| word.split('-').next().unwrap());
         let version = words.into_iter().find(|word| word.contains('.')).unwrap_or("?").to_owned();
         Self { name: format!("{PEER} {version}"), program }

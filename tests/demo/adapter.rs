@@ -1,8 +1,7 @@
 //! The adapter's side of the demo: what it counts is what nginx counted and wrote.
 //!
-//! In goes an nginx to be started, out come three comparisons: the requests on the page of metrics with
-//! nginx's own page, the lines counted from the access logs with the lines in them, and the errors
-//! counted by level with the lines of the error logs.
+//! In goes an nginx to be started, out come its requests as the adapter shows them, and whether the
+//! lines counted from its logs, by status and by level, are the lines that are in them.
 
 use std::fs;
 use std::path::Path;

@@ -1,10 +1,11 @@
 //! `make demo`: every line that a real nginx writes arrives and is counted, whatever happens.
 //!
-//! nginx → access.log and error.log → log-shipper → a recording HTTP sink in this process; and nginx
-//! → its page and its logs → nginx-adapter → metrics. Under load the logs are renamed and reopened, the shipper is killed with SIGKILL and started again,
-//! and at last gets SIGTERM. What nginx wrote is counted from the files themselves, not from the
-//! load generator. Exit status 0 only if every line of every file arrived. All files are in a
-//! temporary folder that goes with the process.
+//! nginx → access.log and error.log → log-shipper → a recording HTTP sink in this process; and
+//! nginx → its page and its logs → nginx-adapter → metrics. Under load the logs are renamed and
+//! reopened, the shipper is killed with SIGKILL and started again, and at last gets SIGTERM. What
+//! nginx wrote is counted from the files themselves, not from the load generator. Exit status 0
+//! only if every line of every file arrived and was counted. All files are in a temporary folder
+//! that goes with the process.
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 #![expect(clippy::unwrap_used, reason = "there is no caller to handle an error")]

@@ -43,8 +43,8 @@ pub(crate) struct Args {
     #[arg(id = "nginx.timeout", long, value_name = "DURATION", default_value = "5s")]
     pub(crate) timeout: String,
 
-    /// Attempts at the start after the first, before giving up; without it nginx may come late. Also
-    /// NGINX_RETRIES
+    /// Attempts at the start after the first, before giving up; without it nginx may come late.
+    /// Also NGINX_RETRIES
     #[arg(id = "nginx.retries", long, value_name = "COUNT")]
     pub(crate) retries: Option<String>,
 
@@ -57,8 +57,8 @@ pub(crate) struct Args {
         default_missing_value = "true", default_value = "false")]
     pub(crate) plus: String,
 
-    /// Check nginx's certificate; on by default only beside a flag that releases before 1.0 had. Also
-    /// SSL_VERIFY
+    /// Check nginx's certificate; on by default only beside a flag that releases before 1.0 had.
+    /// Also SSL_VERIFY
     #[arg(id = "nginx.ssl-verify", long, value_name = "BOOL", num_args = 0..=1,
         require_equals = true, default_missing_value = "true", default_value = "false")]
     pub(crate) ssl_verify: String,
@@ -111,8 +111,8 @@ pub(crate) struct Args {
         require_equals = true, default_missing_value = "true", default_value = "false")]
     pub(crate) openmetrics: String,
 
-    /// File with TLS, client certificates and users, as of the Prometheus exporter toolkit; read again
-    /// when it changes. Also CONFIG_FILE
+    /// File with TLS, client certificates and users, as of the Prometheus exporter toolkit; read
+    /// again when it changes. Also CONFIG_FILE
     #[arg(id = "web.config.file", long, value_name = "FILE")]
     pub(crate) web_config_file: Option<String>,
 

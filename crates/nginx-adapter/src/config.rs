@@ -1,6 +1,7 @@
 //! From flags as typed to the settings in effect. Pure; everything wrong is reported at once.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use sidecar_runtime::{Rejections, setting};
 use crate::cli::Args;
 use crate::duration::go_duration;
 use crate::logs::{self, LogConfig};
-use crate::scrape::{ScrapeSettings, ScrapeUri};
+use crate::scrape::{ScrapeSettings, ScrapeUri, without_password};
 use crate::web_config::WebSource;
 
 /// A page that takes longer than this is not waited for, whatever the settings say.
@@ -98,10 +99,13 @@ fn targets(texts: &[String], rejections: &mut Rejections) -> Vec<ScrapeUri> {
     let mut seen = BTreeSet::new();
     let mut targets = Vec::new();
     for text in texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty()) {
-        if !seen.insert(text) {
-            rejections.reject("nginx.scrape-uri", text, "given twice");
-        } else if let Some(uri) = rejections.parse("nginx.scrape-uri", text, str::parse) {
-            targets.push(uri);
+        let mut reject = |reason: &dyn Display| {
+            rejections.reject("nginx.scrape-uri", &without_password(text), reason);
+        };
+        match text.parse() {
+            _ if !seen.insert(text) => reject(&"given twice"),
+            Ok(uri) => targets.push(uri),
+            Err(error) => reject(&error),
         }
     }
     if seen.is_empty() {

@@ -1,11 +1,11 @@
 //! The families of nginx-prometheus-exporter, written as it writes them.
 //!
 //! In go the outcomes of one scrape of all targets, out comes text: byte for byte what the exporter
-//! shows for the same page, families by name, one label set per target. `nginx_connections_accepted`
-//! and `_handled` are counters whose names do not end in `_total`; encoders for OpenMetrics append
-//! it, and a Prometheus would then store other series. In OpenMetrics, where such a counter cannot
-//! exist, the two are of unknown type and keep their names. Pure; everything of our own comes from
-//! the registry and is appended by the caller.
+//! shows for the same page, families by name, one label set per target.
+//! `nginx_connections_accepted` and `_handled` are counters whose names do not end in `_total`;
+//! encoders for OpenMetrics append it, and a Prometheus would then store other series. In
+//! OpenMetrics, where such a counter cannot exist, the two are of unknown type and keep their
+//! names. Pure; everything of our own comes from the registry and is appended by the caller.
 
 use crate::scrape::{Failure, StubStatus};
 

@@ -35,6 +35,7 @@ const OLD_VARIABLES: [&str; 5] = [
     "SSL_SERVER_CERT",
     "SSL_SERVER_KEY",
 ];
+const SYSTEMD_VARIABLES: [&str; 2] = ["NGINX_ADAPTER_WEB_SYSTEMD_SOCKET", "SYSTEMD_SOCKET"];
 const VERIFY_VARIABLES: [&str; 2] = ["SSL_VERIFY", "NGINX_ADAPTER_NGINX_SSL_VERIFY"];
 
 /// Rewrites a whole command line, the program's name included. `variable` gives what is set and not
@@ -45,6 +46,7 @@ pub(crate) fn rewrite(
 ) -> Vec<OsString> {
     let mut rewritten = Vec::with_capacity(arguments.len() + 2);
     let mut names: Vec<String> = Vec::new();
+    let mut systemd = None;
     let mut arguments = arguments.into_iter();
     rewritten.extend(arguments.next());
     while let Some(argument) = arguments.next() {
@@ -55,6 +57,9 @@ pub(crate) fn rewrite(
         let mut flag = flag;
         if flag.value.is_none() && flag.takes_value() {
             flag.value = arguments.next().map(|value| value.to_string_lossy().into_owned());
+        }
+        if flag.name == "web.systemd-socket" {
+            systemd = Some(flag.value.clone().unwrap_or_else(|| "true".to_owned()));
         }
         names.push(flag.name.clone());
         rewritten.push(flag.for_us().into());
@@ -67,9 +72,11 @@ pub(crate) fn rewrite(
     if is_old && !is_said {
         rewritten.push("--nginx.ssl-verify=true".into());
     }
-    let systemd = variable("SYSTEMD_SOCKET").is_some_and(|value| is_true(&value));
-    if systemd && !has("web.systemd-socket") {
-        rewritten.push("--web.systemd-socket=true".into());
+    let systemd = systemd.or_else(|| SYSTEMD_VARIABLES.iter().find_map(|name| variable(name)));
+    if systemd.is_some_and(|value| is_true(&value)) {
+        // Passed sockets take the place of addresses.
+        rewritten.retain(|word| !word.to_string_lossy().starts_with("--web.listen-address="));
+        rewritten.push("--web.listen-address=systemd:".into());
     }
     rewritten
 }
@@ -200,8 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_for_systemd() {
-        check_with(&[("SYSTEMD_SOCKET", "true")], "check", "check --web.systemd-socket=true");
+    fn passed_sockets_take_the_place_of_addresses() {
+        let passed = "--web.listen-address=systemd:";
+        check("--web.systemd-socket", &format!("--web.systemd-socket {passed}"));
+        check("-web.listen-address :1 check", "--web.listen-address=:1 check");
+        let typed = "-web.listen-address :1 -web.systemd-socket=1";
+        check(typed, &format!("--web.systemd-socket=1 {passed}"));
+        check_with(&[("SYSTEMD_SOCKET", "true")], "check", &format!("check {passed}"));
         check_with(&[("SYSTEMD_SOCKET", "false")], "check", "check");
+        let no = "--web.systemd-socket=false";
+        check_with(&[("SYSTEMD_SOCKET", "true")], no, no);
     }
 }

@@ -25,7 +25,7 @@ use self::failure::FailureCounts;
 use self::fetch::Fetcher;
 use self::health::Health;
 pub(crate) use self::stub_status::StubStatus;
-pub(crate) use self::uri::ScrapeUri;
+pub(crate) use self::uri::{ScrapeUri, without_password};
 
 /// Of the fetches that one asker waits for: one under way that ends before the asker's deadline,
 /// and one of its own.

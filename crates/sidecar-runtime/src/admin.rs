@@ -34,6 +34,7 @@ use tokio::time;
 
 use self::routes::Reply;
 use crate::backoff::Backoff;
+use crate::footprint;
 use crate::front::{AdminPort, Front};
 use crate::lifecycle::Lifecycle;
 use crate::listen::{Listen, Listener, Stream};
@@ -43,6 +44,10 @@ use crate::sidecar::StartError;
 
 /// Some probes, some scrapers, and a flood of them; more wait in the listen queue.
 const CONNECTIONS_MAX: usize = 256;
+/// From so many connections at once on, their memory is given back when they have gone.
+const CROWD: usize = 16;
+/// Between two looks whether a crowd has gone.
+const CROWD_PERIOD: Duration = Duration::from_secs(1);
 /// A connection that ended no request in one such period is closed at the end of the next. Above
 /// the interval of usual scrapers, so that they keep theirs.
 const IDLE_PERIOD: Duration = Duration::from_secs(90);
@@ -68,6 +73,9 @@ struct AdminState {
     port: AdminPort,
     lifecycle: Lifecycle,
     registry: MetricRegistry,
+    slots: Arc<Semaphore>,
+    /// Whether somebody waits for the end of a crowd.
+    crowded: AtomicBool,
     /// Asks connections that answer nothing at the moment to make room.
     make_room: Notify,
     /// How many requests that came before the closing are being answered.
@@ -99,6 +107,8 @@ impl Admin {
             port,
             lifecycle,
             registry,
+            slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            crowded: AtomicBool::new(false),
             make_room: Notify::new(),
             answering: watch::Sender::new(0),
             closing: AtomicBool::new(false),
@@ -124,7 +134,6 @@ impl Admin {
 
     /// Serves until dropped.
     pub(crate) async fn serve(self) -> Infallible {
-        let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut backoff = Backoff::new(ACCEPT_RETRY, ACCEPT_RETRY_MAX);
         let mut turn = 0;
         loop {
@@ -138,11 +147,15 @@ impl Admin {
                 }
             };
             backoff.reset();
-            if slots.available_permits() == 0 {
-                self.state.make_room.notify_waiters();
-            }
-            let slot = slots.clone().acquire_owned().await.expect("nobody closes the semaphore");
             let state = Arc::clone(&self.state);
+            if state.slots.available_permits() == 0 {
+                state.make_room.notify_waiters();
+            }
+            let slot = Arc::clone(&state.slots).acquire_owned().await;
+            let slot = slot.expect("nobody closes the semaphore");
+            if state.open_connections() >= CROWD && !state.crowded.swap(true, Ordering::Relaxed) {
+                self.state.lifecycle.spawn_session(outlast_crowd(Arc::clone(&state)));
+            }
             self.state.lifecycle.spawn_session(async move {
                 serve_connection(stream, peer, &state).await;
                 drop(slot);
@@ -164,6 +177,20 @@ impl Admin {
         }
         Poll::Pending
     }
+}
+
+impl AdminState {
+    fn open_connections(&self) -> usize {
+        CONNECTIONS_MAX - self.slots.available_permits()
+    }
+}
+
+async fn outlast_crowd(state: Arc<AdminState>) {
+    while state.open_connections() >= CROWD {
+        time::sleep(CROWD_PERIOD).await;
+    }
+    state.crowded.store(false, Ordering::Relaxed);
+    footprint::release_after_crowd();
 }
 
 /// What a connection is allowed to ask.

@@ -1,9 +1,11 @@
-//! Gives back the memory of code that only the start needed.
+//! Gives back memory that is needed no more: code of the start, the heap of a crowd.
 //!
 //! Parsing flags, reading certificates and the like map most of the executable, and the kernel maps
 //! some neighbouring pages with each. Nothing of that is needed again, but it counts as resident
 //! for as long as nothing presses. Once started, the process lets go of its code; what it goes on
-//! to run comes back from the page cache, page by page, in microseconds.
+//! to run comes back from the page cache, page by page, in microseconds. The same, and a trim of
+//! the heap, follows a crowd of connections, whose buffers the allocator would keep. The two calls
+//! for which there is no safe way are here, and nowhere else.
 
 use std::convert::Infallible;
 use std::os::raw::c_void;
@@ -22,6 +24,15 @@ pub(crate) async fn release_after_start() -> Infallible {
     time::sleep(STARTED_AFTER).await;
     release_startup_code();
     future::pending().await
+}
+
+/// Gives back what a crowd of connections needed: free memory of the heap, and code.
+pub(crate) fn release_after_crowd() {
+    #[expect(unsafe_code, reason = "glibc offers this to C only")]
+    // SAFETY: it takes a number, looks at nothing of ours and may be called at any time.
+    let trimmed = unsafe { libc::malloc_trim(0) };
+    tracing::debug!(trimmed, "Memory of a crowd given back");
+    release_startup_code();
 }
 
 /// Unmaps the resident pages of this executable's code and constants. Does nothing where /proc is

@@ -1,8 +1,9 @@
 //! The registry that `/metrics` shows, and the metrics that every image has.
 //!
 //! In go the image's metric families at the start, out comes one exposition per scrape. Every image
-//! has `<name>_build_info`, the usual `process_*`, and `<name>_drain_seconds` while it drains. The lock is held only while registering and
-//! encoding; counting goes through the metric's own atomics.
+//! has `<name>_build_info`, the usual `process_*`, and `<name>_drain_seconds` while it drains. The
+//! lock is held only while registering and encoding; counting goes through the metric's own
+//! atomics.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -151,7 +151,7 @@ fn a_restart_counts_each_line_once() {
 /// of all files would find it.
 #[test]
 fn lines_are_counted_soon() {
-    const ROUNDS: u64 = 40;
+    const ROUNDS: u64 = 400;
     const SOON_ENOUGH: Duration = Duration::from_secs(5);
     let place = Workplace::new();
     let upstream = Upstream::start(Reply::page(PAGE));

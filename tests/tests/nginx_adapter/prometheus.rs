@@ -29,7 +29,9 @@ groups:
   - record: instance:nginx_http_requests:rate1m
     expr: sum by (instance, job) (rate(nginx_http_requests_total[1m]))
   - record: instance:nginx_connections_dropped:rate1m
-    expr: sum by (instance, job) (rate(nginx_connections_accepted[1m]) - rate(nginx_connections_handled[1m]))
+    expr: >
+      sum by (instance, job)
+        (rate(nginx_connections_accepted[1m]) - rate(nginx_connections_handled[1m]))
   - alert: NginxDown
     expr: nginx_up == 0
     labels: {severity: critical}

@@ -46,15 +46,23 @@ enum Event {
     Drain,
 }
 
+/// A wake-up is kept until the look that it asks for, whatever comes between.
+#[derive(Debug)]
+struct NextLook {
+    /// Not earlier than this.
+    from: Instant,
+    is_woken: bool,
+}
+
 impl Files {
     pub(crate) async fn run(mut self) {
-        let mut next_look = Instant::now();
+        let mut look = NextLook { from: Instant::now(), is_woken: false };
         loop {
             self.pass(None).await;
-            match self.next_event(next_look).await {
+            match self.next_event(&mut look).await {
                 Event::Look => {
                     self.tailer.discover(now());
-                    next_look = Instant::now() + FOLLOW_INTERVAL;
+                    look = NextLook { from: Instant::now() + FOLLOW_INTERVAL, is_woken: false };
                 }
                 Event::Saved(true) => {}
                 Event::Saved(false) => self.tailer.snapshot_failed(),
@@ -68,23 +76,25 @@ impl Files {
         self.drain().await;
     }
 
-    async fn next_event(&mut self, next_look: Instant) -> Event {
+    async fn next_event(&mut self, look: &mut NextLook) -> Event {
         let mut deadline = Instant::from_std(self.tailer.next_deadline());
         if self.tailer.is_changed() {
             let save = self.keeper.as_ref().and_then(Keeper::due);
             deadline = save.map_or(deadline, |at| at.min(deadline));
         }
-        let woken = async {
-            self.wake.notified().await;
-            sleep_until(next_look).await;
-        };
-        tokio::select! {
-            biased;
-            () = self.lifecycle.draining() => Event::Drain,
-            is_saved = keeper::saved(&mut self.keeper) => Event::Saved(is_saved),
-            () = self.reloads.next() => Event::Reload,
-            () = woken => Event::Look,
-            () = sleep_until(deadline) => Event::Look,
+        loop {
+            return tokio::select! {
+                biased;
+                () = self.lifecycle.draining() => Event::Drain,
+                is_saved = keeper::saved(&mut self.keeper) => Event::Saved(is_saved),
+                () = self.reloads.next() => Event::Reload,
+                () = self.wake.notified(), if !look.is_woken => {
+                    look.is_woken = true;
+                    continue;
+                }
+                () = sleep_until(look.from), if look.is_woken => Event::Look,
+                () = sleep_until(deadline) => Event::Look,
+            };
         }
     }
 

@@ -63,6 +63,11 @@ impl FromStr for ScrapeUri {
     }
 }
 
+/// The text of an address, good or bad, fit to be shown.
+pub(crate) fn without_password(text: &str) -> String {
+    Parts::of(text).without_password()
+}
+
 impl fmt::Display for ScrapeUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
