@@ -1,8 +1,8 @@
 //! Lines as an nginx with times in its log format writes them, and what a reader must make of them.
 //!
-//! The format is the one that the adapter's page recommends. Times are whole milliseconds, so that
-//! the sums that are kept here in integers are exact, and comparing them with what was exposed is
-//! not a matter of rounding but of reading every line once.
+//! The format holds most of what the adapter makes a metric of. Times are whole milliseconds, so
+//! that the sums that are kept here in integers are exact, and comparing them with what was exposed
+//! is not a matter of rounding but of reading every line once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

@@ -72,12 +72,14 @@ fn line(name: &str, index: usize) -> String {
     let (path, time) = (format!("/api/{index}"), format!("0.{:03}", index * 7 % 1000));
     if name == "json" {
         return format!(
-            "{{\"time\":\"2026-11-22T10:00:00+00:00\",\"host\":\"shop.example\",\
+            "{{\"msec\":\"1795341600.{:03}\",\"time\":\"2026-11-22T10:00:00+00:00\",\
+             \"host\":\"shop.example\",\
              \"method\":\"{method}\",\"uri\":\"{path}\",\"status\":\"{status}\",\
              \"request_time\":\"{time}\",\"upstream_response_time\":\"{time}\",\
              \"upstream_connect_time\":\"0.000\",\"upstream_header_time\":\"{time}\",\
              \"upstream_cache_status\":\"\",\"request_length\":\"420\",\
-             \"bytes_sent\":\"{index}\",\"body_bytes_sent\":\"{index}\"}}"
+             \"bytes_sent\":\"{index}\",\"body_bytes_sent\":\"{index}\"}}",
+            index % 1000
         );
     }
     let combined = format!(

@@ -57,11 +57,15 @@ pub(crate) struct Args {
         default_missing_value = "true", default_value = "false")]
     pub(crate) plus: String,
 
-    /// Check nginx's certificate; on by default only beside a flag that releases before 1.0 had.
-    /// Also SSL_VERIFY
+    /// Check nginx's certificate; off by default, but beside a flag that only releases before 1.0
+    /// had. Also SSL_VERIFY
     #[arg(id = "nginx.ssl-verify", long, value_name = "BOOL", num_args = 0..=1,
-        require_equals = true, default_missing_value = "true", default_value = "false")]
-    pub(crate) ssl_verify: String,
+        require_equals = true, default_missing_value = "true")]
+    pub(crate) ssl_verify: Option<String>,
+
+    /// The command line was written for a release before 1.0.
+    #[arg(id = "nginx.old-release", long, hide = true, default_value = "false")]
+    pub(crate) old_release: String,
 
     /// CA certificates (PEM) that sign nginx's, instead of the public ones. Also SSL_CA_CERT
     #[arg(id = "nginx.ssl-ca-cert", long, value_name = "FILE")]

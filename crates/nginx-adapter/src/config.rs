@@ -11,6 +11,7 @@ use sidecar_runtime::{Rejections, setting};
 use crate::cli::Args;
 use crate::duration::go_duration;
 use crate::logs::{self, LogConfig};
+use crate::peer_arguments::OLD_RELEASE;
 use crate::scrape::{ScrapeSettings, ScrapeUri, without_password};
 use crate::web_config::WebSource;
 
@@ -51,7 +52,11 @@ pub(crate) struct Retries {
 pub(crate) fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
     let mut flag = |name, text: &str| rejections.parse(name, text, setting::flag);
     let plus = flag("nginx.plus", &args.plus);
-    let verify = flag("nginx.ssl-verify", &args.ssl_verify);
+    let is_said = args.ssl_verify.as_deref().filter(|text| !text.is_empty());
+    let verify = match is_said {
+        Some(text) => flag("nginx.ssl-verify", text),
+        None => flag(OLD_RELEASE, &args.old_release),
+    };
     let proxy_protocol = flag("nginx.proxy-protocol", &args.proxy_protocol);
     let sockets = flag("nginx.sockets", &args.sockets);
     let open_metrics = flag("web.openmetrics", &args.openmetrics);
@@ -169,7 +174,9 @@ fn const_labels(
             continue;
         }
         let Some((name, value)) = rejections.parse(setting, text, label) else { continue };
-        if name == ADDR || labels.iter().any(|(taken, _)| *taken == name) {
+        if [ADDR, "__name__"].contains(&name.as_str())
+            || labels.iter().any(|(taken, _)| *taken == name)
+        {
             rejections.reject(setting, text, "this label is taken");
         } else {
             labels.push((name, value));

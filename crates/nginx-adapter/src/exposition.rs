@@ -7,21 +7,20 @@
 //! OpenMetrics, where such a counter cannot exist, the two are of unknown type and keep their
 //! names. Pure; everything of our own comes from the registry and is appended by the caller.
 
+use sidecar_runtime::Format;
+
 use crate::scrape::{Failure, StubStatus};
 
-/// The text formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// Prometheus text 0.0.4.
-    Prometheus,
-    OpenMetrics,
-}
+/// The label of [`Outcome::errors`].
+const REASON: &str = "reason";
 
 /// One target's part of a scrape.
 #[derive(Debug)]
 pub(crate) struct Outcome<'a> {
     /// Labels as they stand in the braces, without them; see [`labels`].
     pub(crate) labels: &'a str,
+    /// The same for its failures, which have a label `reason` of their own.
+    pub(crate) error_labels: &'a str,
     pub(crate) status: Result<StubStatus, Failure>,
     /// Failures so far by reason.
     pub(crate) errors: &'a [(&'static str, u64)],
@@ -130,8 +129,8 @@ fn write_errors(text: &mut String, format: Format, outcomes: &[Outcome<'_>]) {
     write_head(text, format, NAME, Kind::Counter, "Scrapes of nginx that failed, by reason");
     for outcome in outcomes {
         for (reason, count) in outcome.errors {
-            let separator = if outcome.labels.is_empty() { "" } else { "," };
-            let labels = format!("{}{separator}reason=\"{reason}\"", outcome.labels);
+            let separator = if outcome.error_labels.is_empty() { "" } else { "," };
+            let labels = format!("{}{separator}{REASON}=\"{reason}\"", outcome.error_labels);
             write_sample(text, NAME, &labels, *count);
         }
     }
@@ -183,23 +182,26 @@ fn push_number(text: &mut String, value: u64) {
 pub(crate) fn labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut pairs: Vec<_> = pairs.into_iter().collect();
     pairs.sort_unstable();
-    let mut text = String::new();
-    for (name, value) in pairs {
-        if !text.is_empty() {
-            text.push(',');
+    let labels: Vec<_> = pairs.into_iter().map(|(name, value)| label(name, value)).collect();
+    labels.join(",")
+}
+
+/// The same without the label that failures have of their own.
+pub(crate) fn error_labels<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    labels(pairs.into_iter().filter(|(name, _)| *name != REASON))
+}
+
+fn label(name: &str, value: &str) -> String {
+    let mut text = format!("{name}=\"");
+    for c in value.chars() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            c => text.push(c),
         }
-        text.push_str(name);
-        text.push_str("=\"");
-        for c in value.chars() {
-            match c {
-                '\\' => text.push_str("\\\\"),
-                '"' => text.push_str("\\\""),
-                '\n' => text.push_str("\\n"),
-                c => text.push(c),
-            }
-        }
-        text.push('"');
     }
+    text.push('"');
     text
 }
 
@@ -217,32 +219,51 @@ fn build_labels() -> String {
     )
 }
 
-/// Puts constant labels on the samples of `nginx_…` families that the registry wrote, but not on
-/// those about this process.
-pub(crate) fn append_labelled(text: &mut String, registry: &str, labels: &str) {
+/// Appends what the registry wrote, with the constant labels on the samples of `nginx_…` families
+/// but not on those about this process. A label that a sample has by itself wins: two of one name
+/// would make a scraper refuse the whole page.
+pub(crate) fn append_labelled(text: &mut String, registry: &str, constant: &[(String, String)]) {
+    if constant.is_empty() {
+        return text.push_str(registry);
+    }
+    let constant: Vec<(String, String)> =
+        constant.iter().map(|(name, value)| (format!("{name}=\""), label(name, value))).collect();
     for line in registry.lines() {
         let ours = !line.starts_with("nginx_") || line.starts_with("nginx_adapter_");
-        let at = line.find(['{', ' ']).filter(|_| !ours && !labels.is_empty());
+        let at = line.find(['{', ' ']).filter(|_| !ours);
         match at.and_then(|at| line.split_at_checked(at)) {
             None => text.push_str(line),
-            Some((name, rest)) => {
-                text.push_str(name);
-                text.push('{');
-                text.push_str(labels);
-                match rest.strip_prefix('{') {
-                    Some(rest) => {
-                        text.push(',');
-                        text.push_str(rest);
-                    }
-                    None => {
-                        text.push('}');
-                        text.push_str(rest);
-                    }
-                }
-            }
+            Some((name, rest)) => push_labelled(text, name, rest, &constant),
         }
         text.push('\n');
     }
+}
+
+/// `constant` holds the beginning of each label, and the whole.
+fn push_labelled(text: &mut String, name: &str, rest: &str, constant: &[(String, String)]) {
+    let own = rest.strip_prefix('{');
+    text.push_str(name);
+    text.push('{');
+    for (beginning, label) in constant {
+        if !own.is_some_and(|own| has_label(own, beginning)) {
+            text.push_str(label);
+            text.push(',');
+        }
+    }
+    match own {
+        Some(own) => text.push_str(own),
+        None => {
+            text.pop();
+            text.push('}');
+            text.push_str(rest);
+        }
+    }
+}
+
+/// Whether a label begins like this. Inside a value the quote would be escaped.
+fn has_label(labels: &str, beginning: &str) -> bool {
+    let mut places = labels.match_indices(beginning);
+    places.any(|(at, _)| at == 0 || labels.as_bytes().get(at - 1) == Some(&b','))
 }
 
 #[cfg(test)]

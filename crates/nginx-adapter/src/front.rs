@@ -9,6 +9,7 @@
 
 use std::future::poll_fn;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,11 +20,11 @@ use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
-use sidecar_runtime::{Front, Later, Lifecycle, MetricRegistry, Stream};
+use sidecar_runtime::{Format, Front, Later, Lifecycle, MetricRegistry, Stream, accepts_gzip};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::exposition::{self, Format, Outcome};
-use crate::negotiation::{accepts_gzip, format_for};
+use crate::exposition::{self, Outcome};
 use crate::scrape::{Failure, Scraper, StubStatus};
 use crate::sockets::Sockets;
 use crate::web_config::live::LiveRules;
@@ -34,13 +35,13 @@ const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 const MARGIN: Duration = Duration::from_millis(250);
 /// The longest that a scrape waits for nginx during a drain: this process has no time either.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Of pages that wait for their readers, all together. One page alone may be larger.
+pub(crate) const PAGES_BYTES_MAX: usize = 8 << 20;
 /// Smaller answers are not worth the compressor's memory.
 const GZIP_BYTES_MIN: usize = 8 * 1024;
 
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
-const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers scrapers.
 pub(crate) struct Exporter {
@@ -48,19 +49,33 @@ pub(crate) struct Exporter {
     pub(crate) timeout: Duration,
     pub(crate) telemetry_path: String,
     pub(crate) open_metrics: bool,
-    /// Constant labels as they stand in braces.
-    pub(crate) const_labels: String,
+    pub(crate) const_labels: Vec<(String, String)>,
     pub(crate) registry: MetricRegistry,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) rules: LiveRules,
     /// Told what the page says before the registry asks for them.
     pub(crate) sockets: Option<Sockets>,
+    /// Bytes of pages that may still be made.
+    pub(crate) room: Arc<Semaphore>,
+}
+
+/// A page that is on its way; the room that it takes is free when it is gone.
+struct Page {
+    body: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Page {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// An nginx and the labels of its series.
 pub(crate) struct Target {
-    pub(crate) scraper: std::sync::Arc<Scraper>,
+    pub(crate) scraper: Arc<Scraper>,
     pub(crate) labels: String,
+    pub(crate) error_labels: String,
 }
 
 impl Front for Exporter {
@@ -110,8 +125,11 @@ impl Exporter {
         let deadline = Instant::now() + time_to_answer(timeout, headers);
         let statuses = self.scrape_all(deadline).await;
         if let Some(sockets) = &self.sockets {
-            let only = match statuses.as_slice() {
-                [Ok(status)] => Some(status.active),
+            let only = match (statuses.as_slice(), self.targets.as_slice()) {
+                // Over a unix socket our own connection would look like a phantom.
+                ([Ok(status)], [target]) if !target.scraper.addr().starts_with("unix:") => {
+                    Some(status.active)
+                }
                 _ => None,
             };
             sockets.set_active(only);
@@ -124,32 +142,47 @@ impl Exporter {
             .zip(&errors)
             .map(|((target, status), errors)| Outcome {
                 labels: &target.labels,
+                error_labels: &target.error_labels,
                 status: *status,
                 errors,
             })
             .collect();
-        let format = format_for(headers.get(header::ACCEPT), self.open_metrics);
+        let format = Format::for_scraper(headers, self.open_metrics);
         let mut text = String::with_capacity(4096);
         exposition::write(&mut text, format, &outcomes);
-        let (content_type, registry) = match format {
-            Format::Prometheus => (PROMETHEUS_TEXT, self.registry.prometheus_text()),
-            Format::OpenMetrics => (OPEN_METRICS, self.registry.open_metrics()),
+        let registry = match format {
+            Format::Prometheus => self.registry.prometheus_text(),
+            Format::OpenMetrics => self.registry.open_metrics(),
         };
         let Ok(registry) = registry else {
             let why = "a metric cannot be encoded\n";
             return reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, why);
         };
         exposition::append_labelled(&mut text, &registry, &self.const_labels);
+        drop(registry);
+        let content_type = format.content_type();
         if text.len() >= GZIP_BYTES_MIN
-            && accepts_gzip(headers.get(header::ACCEPT_ENCODING))
+            && accepts_gzip(headers)
             && let Ok(compressed) = gzip(text.as_bytes())
         {
-            let mut response = reply(StatusCode::OK, content_type, compressed);
+            let mut response = self.paged(content_type, compressed);
             let gzip = HeaderValue::from_static("gzip");
             response.headers_mut().insert(header::CONTENT_ENCODING, gzip);
             return response;
         }
-        reply(StatusCode::OK, content_type, text)
+        self.paged(content_type, text.into_bytes())
+    }
+
+    /// A page as an answer, unless too much of other pages still waits for slow readers.
+    fn paged(&self, content_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
+        let size = u32::try_from(body.len().min(PAGES_BYTES_MAX)).expect("the limit is smaller");
+        match Arc::clone(&self.room).try_acquire_many_owned(size) {
+            Ok(room) => {
+                let body = Bytes::from_owner(Page { body, _room: room });
+                reply(StatusCode::OK, content_type, body)
+            }
+            Err(_) => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, "too many slow readers\n"),
+        }
     }
 
     /// Asks all targets at once, in their order.

@@ -18,6 +18,7 @@ mod paths;
 mod plan;
 mod syslog;
 mod tally;
+mod turn;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -143,6 +144,7 @@ fn open_files(
         keeper: state_dir.map(Keeper::new),
         lifecycle: lifecycle.clone(),
         reloads: lifecycle.reloads(),
+        publish_at: Instant::now(),
     }
 }
 

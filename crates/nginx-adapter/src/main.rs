@@ -11,7 +11,6 @@ mod duration;
 mod exposition;
 mod front;
 mod logs;
-mod negotiation;
 mod peer_arguments;
 mod scrape;
 mod service;

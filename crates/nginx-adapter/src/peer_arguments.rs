@@ -3,11 +3,14 @@
 //! In go arguments as typed for release 0.4.2 to 1.5, out come the same ones for our own parser:
 //! one dash or two before a name, the value behind `=` or as the next argument, yes-or-no flags
 //! bare, with a value, or denied by `--no-`. Release 1.0 turned the checking of certificates off by
-//! default; a flag or variable that only older releases knew shows that it was on, so it is turned
-//! on here. Arguments that the exporter never had pass through untouched. Pure: the environment is
-//! asked through a function.
+//! default; a flag or variable that only older releases knew shows that it was on, and that is told
+//! by a hidden flag of ours. Arguments that the exporter never had pass through untouched. Pure:
+//! the environment is asked through a function.
 
 use std::ffi::OsString;
+
+/// Our flag for what was written for a release before 1.0.
+pub(crate) const OLD_RELEASE: &str = "nginx.old-release";
 
 /// Flags that are true by being there.
 const SWITCHES: [&str; 7] = [
@@ -35,8 +38,6 @@ const OLD_VARIABLES: [&str; 5] = [
     "SSL_SERVER_CERT",
     "SSL_SERVER_KEY",
 ];
-const SYSTEMD_VARIABLES: [&str; 2] = ["NGINX_ADAPTER_WEB_SYSTEMD_SOCKET", "SYSTEMD_SOCKET"];
-const VERIFY_VARIABLES: [&str; 2] = ["SSL_VERIFY", "NGINX_ADAPTER_NGINX_SSL_VERIFY"];
 
 /// Rewrites a whole command line, the program's name included. `variable` gives what is set and not
 /// empty.
@@ -46,7 +47,6 @@ pub(crate) fn rewrite(
 ) -> Vec<OsString> {
     let mut rewritten = Vec::with_capacity(arguments.len() + 2);
     let mut names: Vec<String> = Vec::new();
-    let mut systemd = None;
     let mut arguments = arguments.into_iter();
     rewritten.extend(arguments.next());
     while let Some(argument) = arguments.next() {
@@ -58,31 +58,16 @@ pub(crate) fn rewrite(
         if flag.value.is_none() && flag.takes_value() {
             flag.value = arguments.next().map(|value| value.to_string_lossy().into_owned());
         }
-        if flag.name == "web.systemd-socket" {
-            systemd = Some(flag.value.clone().unwrap_or_else(|| "true".to_owned()));
-        }
         names.push(flag.name.clone());
         rewritten.push(flag.for_us().into());
     }
     let has = |name: &str| names.iter().any(|given| given == name);
     let is_old = OLD_FLAGS.iter().any(|flag| has(flag))
         || OLD_VARIABLES.iter().any(|name| variable(name).is_some());
-    let is_said =
-        has("nginx.ssl-verify") || VERIFY_VARIABLES.iter().any(|name| variable(name).is_some());
-    if is_old && !is_said {
-        rewritten.push("--nginx.ssl-verify=true".into());
-    }
-    let systemd = systemd.or_else(|| SYSTEMD_VARIABLES.iter().find_map(|name| variable(name)));
-    if systemd.is_some_and(|value| is_true(&value)) {
-        // Passed sockets take the place of addresses.
-        rewritten.retain(|word| !word.to_string_lossy().starts_with("--web.listen-address="));
-        rewritten.push("--web.listen-address=systemd:".into());
+    if is_old {
+        rewritten.push(format!("--{OLD_RELEASE}=true").into());
     }
     rewritten
-}
-
-fn is_true(text: &str) -> bool {
-    sidecar_runtime::setting::flag(text).unwrap_or(false)
 }
 
 /// A flag of the exporter, or one with a single dash.
@@ -123,11 +108,12 @@ impl Flag {
             "log.format" => "log-format",
             name => name,
         };
-        let value = self.value.as_deref();
-        match value.map(|value| if name == "log-format" { log_format(value) } else { value }) {
-            Some(value) => format!("--{name}={value}"),
-            None => format!("--{name}"),
-        }
+        let value = self.value.as_deref().map(|value| match name {
+            "log-level" => value.to_ascii_lowercase(),
+            "log-format" => log_format(value).to_owned(),
+            _ => value.to_owned(),
+        });
+        value.map_or_else(|| format!("--{name}"), |value| format!("--{name}={value}"))
     }
 }
 
@@ -182,7 +168,7 @@ mod tests {
 
     #[test]
     fn names_that_differ_from_ours() {
-        check("--log.level=warn --log.format logfmt", "--log-level=warn --log-format=text");
+        check("--log.level=WARN --log.format logfmt", "--log-level=warn --log-format=text");
         check("-log.format=json", "--log-format=json");
     }
 
@@ -194,28 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn old_flags_bring_the_old_default_of_verification() {
-        check("-nginx.retries 3", "--nginx.retries=3 --nginx.ssl-verify=true");
-        check(
-            "-nginx.retries 3 -nginx.ssl-verify=false",
-            "--nginx.retries=3 --nginx.ssl-verify=false",
-        );
-        check_with(&[("SSL_VERIFY", "false")], "-nginx.retries=1", "--nginx.retries=1");
-        let old = [("NGINX_RETRIES", "1")];
-        check_with(&old, "-nginx.timeout=1s", "--nginx.timeout=1s --nginx.ssl-verify=true");
+    fn flags_of_old_releases_are_told() {
+        let old = "--nginx.old-release=true";
+        check("-nginx.retries 3", &format!("--nginx.retries=3 {old}"));
+        let labels = "--prometheus.const-labels=a=b";
+        check(labels, &format!("{labels} {old}"));
+        check_with(&[("NGINX_RETRIES", "1")], "check", &format!("check {old}"));
         check_with(&[("CONST_LABELS", "a=b")], "check", "check");
-    }
-
-    #[test]
-    fn passed_sockets_take_the_place_of_addresses() {
-        let passed = "--web.listen-address=systemd:";
-        check("--web.systemd-socket", &format!("--web.systemd-socket {passed}"));
-        check("-web.listen-address :1 check", "--web.listen-address=:1 check");
-        let typed = "-web.listen-address :1 -web.systemd-socket=1";
-        check(typed, &format!("--web.systemd-socket=1 {passed}"));
-        check_with(&[("SYSTEMD_SOCKET", "true")], "check", &format!("check {passed}"));
-        check_with(&[("SYSTEMD_SOCKET", "false")], "check", "check");
-        let no = "--web.systemd-socket=false";
-        check_with(&[("SYSTEMD_SOCKET", "true")], no, no);
     }
 }

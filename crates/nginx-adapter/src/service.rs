@@ -8,12 +8,13 @@ use std::time::Duration;
 use sidecar_runtime::{
     Context, Lifecycle, MetricRegistry, Outcome, Rejections, Sidecar, StartError,
 };
+use tokio::sync::Semaphore;
 use tokio::time::{self, Instant};
 
 use crate::cli::{Args, PEER_VARIABLES};
 use crate::config::{self, Config, Retries};
 use crate::exposition;
-use crate::front::{Exporter, Target};
+use crate::front::{Exporter, PAGES_BYTES_MAX, Target};
 use crate::logs::Logs;
 use crate::peer_arguments;
 use crate::scrape::Scraper;
@@ -33,6 +34,7 @@ impl Sidecar for NginxAdapter {
         "Turns nginx's stub_status page and access logs into Prometheus metrics";
     const ADMIN_PORT: u16 = 9113;
     const LISTEN_FLAG: Option<&'static str> = Some("web.listen-address");
+    const PASSED_FLAG: Option<&'static str> = Some("web.systemd-socket");
     const PEER_VARIABLES: &'static [(&'static str, &'static str)] = PEER_VARIABLES;
     type Args = Args;
     type Config = Config;
@@ -55,8 +57,10 @@ impl Sidecar for NginxAdapter {
             let typed = uri.to_string();
             let scraper = Scraper::new(uri, &config.scrape, lifecycle.clone())
                 .map_err(|error| StartError::new("nginx.scrape-uri", typed, error))?;
-            let labels = labels(&config.const_labels, several.then(|| scraper.addr()));
-            targets.push(Target { scraper: Arc::new(scraper), labels });
+            let addr = several.then(|| ("addr", scraper.addr()));
+            let labels = exposition::labels(pairs(&config.const_labels, addr));
+            let error_labels = exposition::error_labels(pairs(&config.const_labels, addr));
+            targets.push(Target { scraper: Arc::new(scraper), labels, error_labels });
         }
         targets.sort_by(|a, b| a.scraper.addr().cmp(b.scraper.addr()));
         let scrapers: Vec<_> = targets.iter().map(|target| Arc::clone(&target.scraper)).collect();
@@ -69,11 +73,12 @@ impl Sidecar for NginxAdapter {
             timeout: config.scrape.timeout,
             telemetry_path: config.telemetry_path,
             open_metrics: config.open_metrics,
-            const_labels: labels(&config.const_labels, None),
+            const_labels: config.const_labels,
             registry,
             lifecycle: lifecycle.clone(),
             rules,
             sockets,
+            room: Arc::new(Semaphore::new(PAGES_BYTES_MAX)),
         });
         if let Some(retries) = config.retries {
             for scraper in &scrapers {
@@ -92,10 +97,12 @@ impl Sidecar for NginxAdapter {
     }
 }
 
-/// What stands in the braces of a series. One target alone has no address there.
-fn labels(constant: &[(String, String)], addr: Option<&str>) -> String {
-    let constant = constant.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    exposition::labels(constant.chain(addr.map(|addr| ("addr", addr))))
+/// The labels of a target's series. One target alone has no address there.
+fn pairs<'a>(
+    constant: &'a [(String, String)],
+    addr: Option<(&'a str, &'a str)>,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    constant.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(addr)
 }
 
 fn open_sockets(

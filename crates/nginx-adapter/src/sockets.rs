@@ -72,7 +72,7 @@ pub(crate) struct Sockets {
 struct Shared {
     ports: Ports,
     source: Source,
-    /// What the page said last; none if it was not read, or if there are several.
+    /// What the page said last, if that can be compared with the sockets.
     active: Mutex<Option<u64>>,
     failing: AtomicBool,
 }
@@ -111,7 +111,8 @@ impl Sockets {
     }
 
     /// Tells how many connections the page has just said are active. None if it could not be read,
-    /// or if there are several targets: then no phantoms are shown.
+    /// if there are several targets, or if it was read over a unix socket, whose connection would
+    /// itself look like a phantom: then none are shown.
     pub(crate) fn set_active(&self, active: Option<u64>) {
         *self.shared.active.lock().unwrap_or_else(PoisonError::into_inner) = active;
     }

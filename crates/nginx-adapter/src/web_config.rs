@@ -97,6 +97,9 @@ pub(crate) enum WebConfigError {
     Rules(Vec<String>),
     #[error("{0}")]
     Tls(String),
+    /// Half of it may be old and half new.
+    #[error("a file changed while it was read")]
+    Changing,
 }
 
 impl WebConfig {

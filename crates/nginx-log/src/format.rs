@@ -17,8 +17,10 @@ pub const COMBINED: &str = "$remote_addr - $remote_user [$time_local] \"$request
 pub const MAIN: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status \
      $body_bytes_sent \"$http_referer\" \"$http_user_agent\" \"$http_x_forwarded_for\"";
 
-/// A format with everything that can be measured, as one JSON object a line.
-pub const JSON: &str = "escape=json {\"time\":\"$time_iso8601\",\"host\":\"$host\",\
+/// A format with everything that can be measured, as one JSON object a line. `$msec` comes first,
+/// because a reader knows a file by its beginning, and the other values can all be the same in two.
+pub const JSON: &str = "escape=json {\"msec\":\"$msec\",\"time\":\"$time_iso8601\",\
+     \"host\":\"$host\",\
      \"method\":\"$request_method\",\"uri\":\"$request_uri\",\"status\":\"$status\",\
      \"request_time\":\"$request_time\",\
      \"upstream_response_time\":\"$upstream_response_time\",\
@@ -296,6 +298,8 @@ mod tests {
         assert_eq!(names("combined").len(), 8);
         assert_eq!(names("main").last().unwrap(), "http_x_forwarded_for");
         assert_eq!(Format::parse("json").unwrap().escape, Escape::Json);
+        // What a file begins with tells it from others, so something unique comes first.
+        assert_eq!(names("json").first().unwrap(), "msec");
         assert_eq!(Format::parse(&format!("'{COMBINED}'")), Format::parse("combined"));
     }
 

@@ -2,18 +2,18 @@
 //!
 //! In go connections, out come answers of the runtime's own [`routes`] or of the image's
 //! [`Front`]. A bounded number of connections; while all are in use, a new one takes the place of
-//! those that ask for nothing at the moment, so that idle or stalled peers cost a slot but never
-//! the port. A connection that has not ended a request for a while is closed. It serves until the
-//! process ends, so that probes see the drain; the end waits for answers that are under way.
-//! Request bodies are not read. hyper's own timer for heads was not taken: it counts the pause
-//! between two scrapes too.
+//! those that ask for nothing at the moment, handshakes included, so that idle or stalled peers
+//! cost a slot but never the port. A connection that has not ended a request for a while is closed.
+//! It serves until the process ends, so that probes see the drain; the end waits for answers that
+//! are under way. Request bodies are not read. hyper's own timer for heads was not taken: it counts
+//! the pause between two scrapes too.
 
 mod routes;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,13 +23,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::ACCEPT;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time;
 
 use self::routes::Reply;
@@ -37,13 +36,15 @@ use crate::backoff::Backoff;
 use crate::footprint;
 use crate::front::{AdminPort, Front};
 use crate::lifecycle::Lifecycle;
-use crate::listen::{Listen, Listener, Stream};
+use crate::listen::{Listen, Listener, Peer, Stream};
 use crate::metrics::MetricRegistry;
 use crate::rewound::Rewound;
 use crate::sidecar::StartError;
 
 /// Some probes, some scrapers, and a flood of them; more wait in the listen queue.
 const CONNECTIONS_MAX: usize = 256;
+/// While all connections are in use, idle ones are closed so often.
+const ROOM_RETRY: Duration = Duration::from_millis(20);
 /// From so many connections at once on, their memory is given back when they have gone.
 const CROWD: usize = 16;
 /// Between two looks whether a crowd has gone.
@@ -148,11 +149,7 @@ impl Admin {
             };
             backoff.reset();
             let state = Arc::clone(&self.state);
-            if state.slots.available_permits() == 0 {
-                state.make_room.notify_waiters();
-            }
-            let slot = Arc::clone(&state.slots).acquire_owned().await;
-            let slot = slot.expect("nobody closes the semaphore");
+            let slot = state.slot().await;
             if state.open_connections() >= CROWD && !state.crowded.swap(true, Ordering::Relaxed) {
                 self.state.lifecycle.spawn_session(outlast_crowd(Arc::clone(&state)));
             }
@@ -168,7 +165,7 @@ impl Admin {
         &self,
         turn: &mut usize,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
+    ) -> Poll<io::Result<(Stream, Peer)>> {
         for _listener in &self.listeners {
             *turn = (*turn + 1) % self.listeners.len();
             if let Poll::Ready(accepted) = self.listeners[*turn].poll_accept(context) {
@@ -180,6 +177,17 @@ impl Admin {
 }
 
 impl AdminState {
+    /// A place for a connection. As long as there is none, those that ask for nothing are closed.
+    async fn slot(&self) -> OwnedSemaphorePermit {
+        loop {
+            let slot = Arc::clone(&self.slots).acquire_owned();
+            match time::timeout(ROOM_RETRY, slot).await {
+                Ok(slot) => return slot.expect("nobody closes the semaphore"),
+                Err(_elapsed) => self.make_room.notify_waiters(),
+            }
+        }
+    }
+
     fn open_connections(&self) -> usize {
         CONNECTIONS_MAX - self.slots.available_permits()
     }
@@ -196,20 +204,21 @@ async fn outlast_crowd(state: Arc<AdminState>) {
 /// What a connection is allowed to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
-    Everything,
-    /// Without encryption where it is the rule.
-    Probes,
+    Encrypted,
+    /// Everything, as long as encryption is not the rule; then the probes.
+    Plain,
 }
 
-async fn serve_connection(stream: Stream, peer: Option<IpAddr>, state: &Arc<AdminState>) {
+async fn serve_connection(stream: Stream, peer: Peer, state: &Arc<AdminState>) {
     let prepared = match state.port.front.get() {
-        Some(front) if front.encrypts() => {
-            match time::timeout(HANDSHAKE_TIMEOUT, prepare(front.as_ref(), stream)).await {
-                Ok(prepared) => prepared,
-                Err(elapsed) => Err(elapsed.into()),
+        Some(front) if front.encrypts() => tokio::select! {
+            biased;
+            prepared = time::timeout(HANDSHAKE_TIMEOUT, prepare(front.as_ref(), stream)) => {
+                prepared.unwrap_or_else(|elapsed| Err(elapsed.into()))
             }
-        }
-        _ => Ok((stream, Scope::Everything)),
+            () = state.make_room.notified() => return,
+        },
+        _ => Ok((stream, Scope::Plain)),
     };
     let ended = match prepared {
         Ok((stream, scope)) => converse(stream, scope, peer, state).await,
@@ -225,15 +234,15 @@ async fn prepare(front: &dyn Front, mut stream: Stream) -> io::Result<(Stream, S
     let first = stream.read_u8().await?;
     let stream: Stream = Box::new(Rewound::new(first, stream));
     if first == TLS_HANDSHAKE {
-        return Ok((front.encrypt(stream).await?, Scope::Everything));
+        return Ok((front.encrypt(stream).await?, Scope::Encrypted));
     }
-    Ok((stream, Scope::Probes))
+    Ok((stream, Scope::Plain))
 }
 
 async fn converse(
     stream: Stream,
     scope: Scope,
-    peer: Option<IpAddr>,
+    peer: Peer,
     state: &Arc<AdminState>,
 ) -> io::Result<()> {
     let activity = Activity::default();
@@ -308,23 +317,25 @@ impl Drop for Answering<'_> {
 async fn respond(
     request: Request<Incoming>,
     scope: Scope,
-    peer: Option<IpAddr>,
+    peer: Peer,
     state: &AdminState,
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     drop(body);
     let path = parts.uri.path();
-    let local = peer.is_none_or(|peer| peer.to_canonical().is_loopback());
-    match state.port.front.get() {
-        _ if scope == Scope::Probes && !(local && routes::is_reserved(path)) => {
+    let front = state.port.front.get();
+    let is_too_plain = scope == Scope::Plain && front.is_some_and(|front| front.encrypts());
+    match front {
+        _ if is_too_plain && !(peer.is_own && routes::is_reserved(path)) => {
             let why = "this port speaks HTTPS\n";
             Reply::text(StatusCode::BAD_REQUEST, why).into_response()
         }
         Some(front) if !routes::is_reserved(path) => front.answer(&parts).await,
         _ => {
-            let accept = parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+            let (method, headers) = (&parts.method, &parts.headers);
             let (lifecycle, registry) = (&state.lifecycle, &state.registry);
-            routes::answer(&parts.method, path, accept, peer, lifecycle, registry).into_response()
+            routes::answer(method, path, headers, peer.is_loopback, lifecycle, registry)
+                .into_response()
         }
     }
 }

@@ -16,7 +16,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use tracing::Level;
 
-use crate::listen::{Listen, listen};
+use crate::listen::{Listen, PASSED, listen};
 use crate::rejections::Rejections;
 use crate::setting;
 use crate::settings_file::{self, FileDefault};
@@ -171,8 +171,14 @@ fn runtime_settings<S: Sidecar>(
             return None;
         }
     };
+    let is_passed = S::PASSED_FLAG.is_some_and(|flag| {
+        text_of(innermost(matches), flag).is_some_and(|text| setting::flag(&text) == Ok(true))
+    });
     let own = S::LISTEN_FLAG.map(|flag| (flag, texts_of(matches, flag)));
-    let own = own.filter(|(_, texts)| !texts.is_empty());
+    let own = match S::PASSED_FLAG.filter(|_| is_passed) {
+        Some(flag) => Some((flag, vec![PASSED.to_owned()])),
+        None => own.filter(|(_, texts)| !texts.is_empty()),
+    };
     let default = [default_listen::<S>()];
     let admin = (own.is_none() || args.admin_listen != default)
         .then_some(("admin-listen", args.admin_listen));

@@ -18,6 +18,7 @@ mod healthcheck;
 mod lifecycle;
 mod listen;
 mod metrics;
+mod negotiation;
 mod process;
 mod rejections;
 mod rewound;
@@ -35,6 +36,7 @@ pub use self::{
     lifecycle::{Latch, Lifecycle, Reloads},
     listen::{Duplex, Stream},
     metrics::MetricRegistry,
+    negotiation::{Format, accepts_gzip},
     rejections::{Rejection, Rejections},
     run::main,
     sidecar::{Context, Outcome, Sidecar, StartError},

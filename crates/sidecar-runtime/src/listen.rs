@@ -9,20 +9,22 @@
 use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
 use listenfd::ListenFd;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::setting::SettingError;
 
 /// Sockets that may be passed by systemd.
 const PASSED_MAX: usize = 8;
+
+/// What stands for the sockets that systemd passes.
+pub(crate) const PASSED: &str = "systemd:";
 
 /// An address to listen on, as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub(crate) enum Listen {
 /// # Errors
 /// [`SettingError::Listen`] for anything else; names other than localhost are not resolved.
 pub(crate) fn listen(text: &str) -> Result<Listen, SettingError> {
-    if text == "systemd:" {
+    if text == PASSED {
         return Ok(Listen::Passed);
     }
     if let Some(path) = text.strip_prefix("unix:") {
@@ -68,7 +70,7 @@ impl fmt::Display for Listen {
             Listen::Tcp(address) => write!(f, "{address}"),
             Listen::Everywhere(port) => write!(f, ":{port}"),
             Listen::Unix(path) => write!(f, "unix:{}", path.display()),
-            Listen::Passed => f.write_str("systemd:"),
+            Listen::Passed => f.write_str(PASSED),
         }
     }
 }
@@ -82,7 +84,7 @@ impl Listen {
         let listener = match self {
             Listen::Tcp(address) => Listener::Tcp(TcpListener::bind(address).await?),
             Listen::Everywhere(port) => Listener::Tcp(bind_everywhere(*port).await?),
-            Listen::Unix(path) => Listener::Unix(bind_unix(path)?, Some(path.clone())),
+            Listen::Unix(path) => Listener::Unix(bind_unix(path).await?, Some(path.clone())),
             Listen::Passed => return passed(),
         };
         Ok(vec![listener])
@@ -101,10 +103,12 @@ async fn bind_everywhere(port: u16) -> io::Result<TcpListener> {
     }
 }
 
-fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let is_socket =
         |path: &Path| fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
-    if is_socket(path) && BlockingUnixStream::connect(path).is_err() {
+    // Any other error, such as a full queue, comes from somebody who lives.
+    let is_refused = |error: io::Error| error.kind() == ErrorKind::ConnectionRefused;
+    if is_socket(path) && UnixStream::connect(path).await.is_err_and(is_refused) {
         fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;
@@ -148,21 +152,24 @@ impl Listener {
         }
     }
 
-    /// The next connection and where it comes from; a unix socket does not tell.
+    /// The next connection and where it comes from.
     pub(crate) fn poll_accept(
         &self,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<(Stream, Option<IpAddr>)>> {
+    ) -> Poll<io::Result<(Stream, Peer)>> {
         Poll::Ready(Ok(match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = ready!(listener.poll_accept(context))?;
                 // An answer is written at once; one that waits for an ACK helps nobody.
                 stream.set_nodelay(true)?;
-                (Box::new(stream) as Stream, Some(peer.ip()))
+                let peer = peer.ip().to_canonical();
+                let own = stream.local_addr()?.ip().to_canonical();
+                let is_loopback = peer.is_loopback();
+                (Box::new(stream), Peer { is_loopback, is_own: is_loopback || peer == own })
             }
             Listener::Unix(listener, _) => {
                 let (stream, _) = ready!(listener.poll_accept(context))?;
-                (Box::new(stream) as Stream, None)
+                (Box::new(stream), Peer { is_loopback: true, is_own: true })
             }
         }))
     }
@@ -176,6 +183,14 @@ impl Drop for Listener {
             tracing::debug!(path = %path.display(), %error, "Socket could not be removed");
         }
     }
+}
+
+/// Where a connection comes from. A unix socket counts as loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) is_loopback: bool,
+    /// From loopback, or from the address that it was made to.
+    pub(crate) is_own: bool,
 }
 
 /// An accepted connection, encrypted or not.
@@ -212,7 +227,7 @@ mod tests {
     async fn both_families_reach_a_port_without_address() {
         let listeners = Listen::Everywhere(0).bind().await.unwrap();
         let port = listeners[0].address().unwrap().port();
-        for ip in [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)] {
+        for ip in [std::net::IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
             TcpStream::connect((ip, port)).await.unwrap();
         }
     }

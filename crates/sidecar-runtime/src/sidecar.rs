@@ -27,6 +27,9 @@ pub trait Sidecar: Sized + 'static {
     /// The image's own list flag that names the admin port's addresses as well, by its long name.
     /// If it is given, the default of `--admin-listen` does not count.
     const LISTEN_FLAG: Option<&'static str> = None;
+    /// The image's own yes-or-no flag that takes the sockets passed by systemd instead of those
+    /// addresses.
+    const PASSED_FLAG: Option<&'static str> = None;
     /// Variables of the program that the image replaces, each behind the long name of its flag. One
     /// that holds something counts where the flag's own variable is not set.
     const PEER_VARIABLES: &'static [(&'static str, &'static str)] = &[];

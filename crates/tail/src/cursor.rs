@@ -174,6 +174,9 @@ pub(crate) struct Suspect {
     pub(crate) size: u64,
     /// When it last grew.
     pub(crate) grew: Instant,
+    /// It was followed before, empty. It stays in the checkpoint, at its start: it may be no copy,
+    /// and nothing else may lead to it after a restart.
+    pub(crate) was_empty: bool,
 }
 
 /// One file: its identity, positions and state.

@@ -114,9 +114,6 @@ impl Prefix {
 
     /// The fingerprint of all that is there by now, if the file still begins as it did.
     pub(crate) fn grown(&self, file: &File) -> io::Result<Option<Prefix>> {
-        if usize::from(self.len) == PREFIX_BYTES_MAX {
-            return Ok(Some(*self));
-        }
         let mut buf = [0; PREFIX_BYTES_MAX];
         let len = read_up_to(file, &mut buf, 0)?;
         let known = usize::from(self.len);

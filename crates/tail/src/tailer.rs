@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::checkpoint::{Entry, LoadWarning, Snapshot, StateDir};
-use crate::cursor::{Cursor, Event, Span, State, Writers};
+use crate::cursor::{Cursor, Span, State, Writers};
 use crate::discover::Globs;
 use crate::framer::LongLines;
 use crate::roster::{FileId, Roster, Source};
@@ -289,7 +289,8 @@ impl Tailer {
             return None;
         }
         let seen = since_1970(SystemTime::now());
-        let files = self.roster.iter().filter(|(_, it)| it.suspect.is_none() && !it.deleted);
+        let is_saved = |it: &Cursor| !it.deleted && it.suspect.is_none_or(|it| it.was_empty);
+        let files = self.roster.iter().filter(|(_, it)| is_saved(it));
         let entries = files.map(|(_, cursor)| cursor.entry(seen.as_secs()));
         let millis = u64::try_from(seen.as_millis()).unwrap_or(u64::MAX);
         Some(Snapshot::encode(entries.chain(self.strays.iter().cloned()), millis))
@@ -351,24 +352,23 @@ impl Tailer {
         let Some(cursor) = self.roster.get_mut(id) else { return };
         if !cursor.queued && cursor.suspect.is_none() {
             cursor.queued = true;
-            cursor.state = cursor.state.step(Event::Grew);
             self.ready.push_back(id);
+            self.on_refilled(id);
         }
     }
 
     /// Takes note of the size of a file; queues it if there is something to read.
     fn note_size(&mut self, id: FileId, size: u64, now: Instant) {
+        if self.suspect_refilled(id, size, now) {
+            return;
+        }
         let Some(cursor) = self.roster.get_mut(id) else { return };
         if cursor.on_size(size, now, SystemTime::now()) {
             self.last_growth = now;
             if cursor.suspect.is_some() {
                 self.poll_at = now;
             }
-            let was_done = cursor.state == State::Done;
             self.queue(id);
-            if was_done && !self.draining.contains(&id) {
-                self.draining.push(id);
-            }
         } else if cursor.has_unread() {
             // An error has ended its turns; this is the next try.
             self.queue(id);

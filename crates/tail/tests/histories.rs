@@ -498,3 +498,81 @@ fn holes_lose_and_double_nothing() {
 fn holes_lose_nothing_when_the_reader_is_killed() {
     check_histories("*.log", true, |it| !matches!(it, Action::CopyTruncate { .. }));
 }
+
+/// The first copy is of an empty log, the next is made over it when all of the log was read.
+#[test]
+fn a_copy_over_that_of_an_empty_log_is_not_read_again() {
+    let stream = 0;
+    let write = Action::Write { stream, lines: 3, long: false };
+    let copy = Action::CopyTruncate { stream, over: true };
+    let (discover, wait) = (Action::Discover, Action::Wait { seconds: 40 });
+    let (turn, read) = (Action::Read { turns: 1 }, Action::Read { turns: 9 });
+    let found_at_once = [&write, &discover, &copy, &copy, &write, &discover];
+    let found_before = [&write, &copy, &copy, &discover, &wait, &wait, &write, &discover];
+    let known = [&write, &read, &discover, &copy, &discover, &copy, &discover, &write, &wait];
+    // It is noticed by a look, by a turn of the original or of the copy itself.
+    let ends: [&[&Action]; 4] = [
+        &[&read, &copy],
+        &[&read, &wait, &copy, &write, &read],
+        &[&turn, &copy, &read],
+        &[&turn, &turn, &copy, &write, &read],
+    ];
+    for beginning in [&found_at_once[..], &found_before[..], &known[..]] {
+        for end in ends {
+            let actions: Vec<Action> = beginning.iter().chain(end).copied().cloned().collect();
+            for pattern in ["*", "*.log"] {
+                run(pattern, false, &actions);
+            }
+        }
+    }
+}
+
+/// What lies before the position ends as the old lines did, and only the start of the file tells.
+#[test]
+fn a_truncation_under_lines_that_end_alike_is_noticed_in_a_turn() {
+    let stream = 0;
+    let write = |lines| Action::Write { stream, lines, long: true };
+    for lines in [1, 5] {
+        let copy = Action::CopyTruncate { stream, over: false };
+        let read = Action::Read { turns: 1 };
+        let actions = [write(lines), Action::Discover, read.clone(), copy, write(lines + 1), read];
+        run("*.log", false, &actions);
+    }
+}
+
+/// The hole reaches over the saved position and into a line; the second kill comes before the rest
+/// of that line is read.
+#[test]
+fn a_line_cut_by_a_hole_is_passed_over_after_two_kills() {
+    let write = |lines| Action::Write { stream: 0, lines, long: false };
+    let read = |turns| Action::Read { turns };
+    let kill = Action::Kill { answer_lost: false };
+    let beginning =
+        [write(42), Action::Discover, read(5), write(9), Action::Deliver { batches: 2 }];
+    let saved = [read(3), Action::Save, Action::Deliver { batches: 6 }, write(1)];
+    let end = [kill.clone(), Action::Save, kill];
+    run("*.log", true, &[&beginning[..], &saved, &end].concat());
+}
+
+/// The truncation comes between the reading of lines and their acknowledgement.
+#[test]
+fn no_hole_is_made_in_what_was_written_after_a_truncation() {
+    let write = |lines| Action::Write { stream: 0, lines, long: false };
+    let (read, deliver) = (Action::Read { turns: 9 }, Action::Deliver { batches: 9 });
+    let truncate = Action::Truncate { stream: 0 };
+    let copy = Action::CopyTruncate { stream: 0, over: false };
+    for gone in [truncate, copy] {
+        let beginning = [write(60), Action::Discover, read.clone(), gone, write(20)];
+        run("*.log", true, &[&beginning[..], &[deliver.clone(), Action::Discover]].concat());
+    }
+}
+
+/// Nothing is saved of the file but that it was empty.
+#[test]
+fn a_hole_in_a_file_that_was_saved_empty_is_passed_over() {
+    let write = |lines| Action::Write { stream: 0, lines, long: false };
+    let (read, deliver) = (Action::Read { turns: 9 }, Action::Deliver { batches: 9 });
+    let (wait, kill) = (Action::Wait { seconds: 0 }, Action::Kill { answer_lost: false });
+    let beginning = [write(1), Action::Truncate { stream: 0 }, wait, Action::Save, write(51)];
+    run("*.log", true, &[&beginning[..], &[read, deliver, kill]].concat());
+}

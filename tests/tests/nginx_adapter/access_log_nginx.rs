@@ -141,7 +141,8 @@ fn send_garbage(nginx: &Nginx) {
 }
 
 /// What the preset `json` stands for, as a configuration has it.
-const JSON: &str = r#"log_format preset escape=json '{"time":"$time_iso8601","host":"$host",'
+const JSON: &str = r#"log_format preset escape=json
+    '{"msec":"$msec","time":"$time_iso8601","host":"$host",'
     '"method":"$request_method","uri":"$request_uri","status":"$status",'
     '"request_time":"$request_time","upstream_response_time":"$upstream_response_time",'
     '"upstream_connect_time":"$upstream_connect_time",'

@@ -8,6 +8,7 @@
 
 mod access_log;
 mod access_log_nginx;
+mod crowds;
 mod ending;
 mod error_log;
 mod faulty;

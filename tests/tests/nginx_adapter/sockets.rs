@@ -83,6 +83,25 @@ fn connections_of_a_killed_worker_are_phantoms() {
     });
 }
 
+/// Over a unix socket our own connection would be one that no TCP socket explains.
+#[test]
+fn no_phantoms_over_a_unix_socket() {
+    let place = Workplace::new();
+    in_pod(place.path(), || {
+        let socket = place.path().join("nginx.sock");
+        let site = Site::new(place.path(), &place.logs());
+        let nginx = site.listen(&format!("unix:{}", socket.display())).start();
+        let uri = format!("unix:{}:/stub_status", socket.display());
+        let exporter = Settings::adapter(&place).scrape(&uri).args(&["--nginx.sockets"]).start();
+        exporter.wait_up(true);
+        let shown = exporter.metrics();
+        let listen = nginx.address().to_string();
+        assert_eq!(shown.with_label("nginx_listen_connections", "listen", &listen), 0.0);
+        assert!(!shown.names().contains(&"nginx_connections_phantom"), "{shown:?}");
+        exporter.stop();
+    });
+}
+
 /// Connections that the kernel had to drop are counted for the whole network.
 #[test]
 fn overflows_are_shown() {

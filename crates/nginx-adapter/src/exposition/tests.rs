@@ -31,7 +31,7 @@ fn about_nginx(text: &str) -> String {
 
 #[track_caller]
 fn check_golden(golden: &str, status: Result<StubStatus, Failure>) {
-    let outcome = Outcome { labels: "", status, errors: &[] };
+    let outcome = Outcome { labels: "", error_labels: "", status, errors: &[] };
     let ours = without_build_info(&exposition(Format::Prometheus, &[outcome]));
     assert_eq!(ours, about_nginx(golden));
 }
@@ -75,37 +75,45 @@ fn numbers_as_go_writes_floats() {
 
 #[test]
 fn several_targets_carry_their_address_and_a_failed_one_only_nginx_up() {
-    let constant = ("zone", "a\"b");
-    let (first, second) = (labels([constant, ("addr", "x")]), labels([constant, ("addr", "y")]));
+    let constant = [("zone", "a\"b"), ("reason", "mine")];
+    let of = |addr| constant.into_iter().take(1).chain([("addr", addr)]);
+    let (first, second) = (labels(of("x")), labels(of("y")));
+    let failed = error_labels(constant.into_iter().chain([("addr", "x")]));
     let errors = [("timeout", 2)];
     let text = exposition(
         Format::Prometheus,
         &[
-            Outcome { labels: &first, status: Err(Failure::Timeout), errors: &errors },
-            Outcome { labels: &second, status: Ok(STATUS), errors: &[] },
+            Outcome {
+                labels: &first,
+                error_labels: &failed,
+                status: Err(Failure::Timeout),
+                errors: &errors,
+            },
+            Outcome { labels: &second, error_labels: &second, status: Ok(STATUS), errors: &[] },
         ],
     );
     let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-    let of = |name: &str| {
+    let shown = |name: &str| {
         samples.iter().filter(|line| line.starts_with(name)).copied().collect::<Vec<_>>()
     };
     assert_eq!(
-        of("nginx_up"),
+        shown("nginx_up"),
         [r#"nginx_up{addr="x",zone="a\"b"} 0"#, r#"nginx_up{addr="y",zone="a\"b"} 1"#]
     );
     assert_eq!(
-        of("nginx_connections_active"),
+        shown("nginx_connections_active"),
         [r#"nginx_connections_active{addr="y",zone="a\"b"} 1"#]
     );
     assert_eq!(
-        of("nginx_scrape_errors_total"),
+        shown("nginx_scrape_errors_total"),
         [r#"nginx_scrape_errors_total{addr="x",zone="a\"b",reason="timeout"} 2"#]
     );
 }
 
 #[test]
 fn open_metrics_keeps_all_sample_names() {
-    let outcome = || Outcome { labels: "", status: Ok(STATUS), errors: &[("status", 1)] };
+    let outcome =
+        || Outcome { labels: "", error_labels: "", status: Ok(STATUS), errors: &[("status", 1)] };
     let classic = exposition(Format::Prometheus, &[outcome()]);
     let open = exposition(Format::OpenMetrics, &[outcome()]);
     let samples = |text: &str| {
@@ -119,13 +127,16 @@ fn open_metrics_keeps_all_sample_names() {
 #[test]
 fn constant_labels_go_on_what_is_about_nginx() {
     let registry = "# TYPE nginx_a counter\nnginx_a 1\nnginx_b{x=\"{ y\"} 2\n\
-                    nginx_adapter_c 3\nprocess_d 4\n";
+                    nginx_c{kk=\"v\",k=\"own\",w=\",k=\\\"\"} 3\n\
+                    nginx_adapter_d 4\nprocess_e 5\n";
+    let constant = [("k".to_owned(), "v".to_owned())];
     let mut text = String::new();
-    append_labelled(&mut text, registry, "k=\"v\"");
+    append_labelled(&mut text, registry, &constant);
     let expected = "# TYPE nginx_a counter\nnginx_a{k=\"v\"} 1\nnginx_b{k=\"v\",x=\"{ y\"} 2\n\
-                    nginx_adapter_c 3\nprocess_d 4\n";
+                    nginx_c{kk=\"v\",k=\"own\",w=\",k=\\\"\"} 3\n\
+                    nginx_adapter_d 4\nprocess_e 5\n";
     assert_eq!(text, expected);
     text.clear();
-    append_labelled(&mut text, registry, "");
+    append_labelled(&mut text, registry, &[]);
     assert_eq!(text, registry);
 }

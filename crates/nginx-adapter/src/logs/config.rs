@@ -44,7 +44,7 @@ pub(crate) struct LogArgs {
     access_log_path_rule: Vec<String>,
 
     /// Combinations of labels counted apart; all others together are one more
-    #[arg(long, value_name = "COUNT", default_value = "1000")]
+    #[arg(long, value_name = "COUNT", default_value = "250")]
     access_log_series_max: String,
 
     /// Upper bounds of the histograms in seconds

@@ -1,10 +1,10 @@
 //! The loop that counts the lines of files.
 //!
 //! In: wake-ups by the tailer, the time, the drain. Out: lines into the tally, and positions that
-//! move at once, because a line that is counted is done. After each turn of reading the runtime has
-//! its chance, so that a writer that floods delays a scrape by one turn at most. In the drain files
-//! are followed until they are quiet: beside an nginx that ends at the same time its last lines are
-//! still to come.
+//! move at once, because a line that is counted is done. After each turn of reading, which is
+//! bounded in bytes and in time, the runtime has its chance, so that a writer that floods delays a
+//! scrape by one turn at most. In the drain files are followed until they are quiet: beside an
+//! nginx that ends at the same time its last lines are still to come.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use tracing::info;
 
 use super::families::Counts;
 use super::keeper::{self, Keeper};
+use super::turn::Turn;
 use super::{LINGER, end_of_linger};
 
 /// Between two looks at files that grow. A scrape is seconds apart from the next, so many lines may
@@ -24,6 +25,9 @@ use super::{LINGER, end_of_linger};
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(50);
 /// Between two looks at the files while lingering.
 const LINGER_INTERVAL: Duration = Duration::from_millis(50);
+/// Between two updates of what is shown about files that are being read. Telling how much is left
+/// goes through all of them, so not after each turn.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Follows files.
 pub(crate) struct Files {
@@ -35,6 +39,8 @@ pub(crate) struct Files {
     pub(crate) keeper: Option<Keeper>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) reloads: Reloads,
+    /// While there is always more to read.
+    pub(crate) publish_at: Instant,
 }
 
 /// What the loop waits for.
@@ -111,8 +117,17 @@ impl Files {
             }
             let Some((id, source)) = self.tailer.next_ready() else { break };
             self.read(id, &source);
+            if Instant::now() >= self.publish_at {
+                self.publish();
+            }
             tokio::task::yield_now().await;
             self.tailer.discover(now());
+            // A long backlog must not keep positions from being saved again and again.
+            if self.keeper.as_ref().is_some_and(Keeper::is_done)
+                && !keeper::saved(&mut self.keeper).await
+            {
+                self.tailer.snapshot_failed();
+            }
             self.save_if_due();
         }
         self.save_if_due();
@@ -123,12 +138,13 @@ impl Files {
         let is_error_log = source.group < self.error_groups;
         let mut state = self.counts.lock();
         let tally = &mut state.tally;
+        let mut turn = Turn::begin();
         let span = self.tailer.read(id, now(), |line| {
             match is_error_log {
                 true => tally.count_error(line.text()),
                 false => tally.count_access(line.text()),
             }
-            Flow::Continue
+            if turn.is_over() { Flow::Stop } else { Flow::Continue }
         });
         if let Some(span) = span {
             state.sources.lines[source.group].1 += span.lines;
@@ -142,6 +158,7 @@ impl Files {
     }
 
     fn publish(&mut self) {
+        self.publish_at = Instant::now() + PUBLISH_INTERVAL;
         let (stats, backlog) = (self.tailer.stats(), self.tailer.backlog());
         let mut state = self.counts.lock();
         if let Some(files) = &mut state.sources.files {

@@ -42,6 +42,11 @@ impl Keeper {
         self.saving = Some(tokio::task::spawn_blocking(move || state_dir.save(&snapshot)));
     }
 
+    /// Whether `saved` would say something at once.
+    pub(crate) fn is_done(&self) -> bool {
+        self.saving.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
     /// Waits until the save under way is done, for ever if there is none; says whether it worked.
     pub(crate) async fn saved(&mut self) -> bool {
         let Some(saving) = &mut self.saving else { return std::future::pending().await };

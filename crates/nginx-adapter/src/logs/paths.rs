@@ -2,9 +2,9 @@
 //!
 //! In: rules `REGEX=REPLACEMENT` and a raw path. Out: the number of a label; 0 is `other`. The
 //! label is the replacement alone, with `$1` filled in, so that what a rule does not mention never
-//! reaches Prometheus. Labels are bounded in number and length. Matching costs microseconds, so the
-//! verdicts on short paths are remembered; when too many are, all are forgotten, because paths that
-//! keep coming are back at once.
+//! reaches Prometheus. Labels are bounded in number and length. Matching costs microseconds and
+//! grows with the path, so of a long one rules see the beginning only, and verdicts are remembered;
+//! when too many are, all are forgotten, because paths that keep coming are back at once.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -14,11 +14,10 @@ use regex_lite::Regex;
 use super::hashing::Hashing;
 use super::label::{LABEL_BYTES_MAX, OTHER, bounded};
 
-/// Paths whose label is remembered, and how long such a path may be: 1 MiB in all.
+/// Paths whose label is remembered: at most 2 MiB.
 const REMEMBERED_MAX: usize = 4096;
-const REMEMBERED_BYTES_MAX: usize = 256;
 /// Of a longer path only the beginning is looked at.
-const PATH_BYTES_MAX: usize = 4096;
+const PATH_BYTES_MAX: usize = 512;
 
 /// One `--access-log-path-rule`.
 #[derive(Debug)]
@@ -73,16 +72,15 @@ impl Paths {
 
     /// The number of the path's label.
     pub(crate) fn number(&mut self, path: &[u8]) -> u32 {
+        let path = &path[..path.len().min(PATH_BYTES_MAX)];
         if let Some(number) = self.remembered.get(path) {
             return *number;
         }
         let number = self.rewrite(path);
-        if path.len() <= REMEMBERED_BYTES_MAX {
-            if self.remembered.len() >= REMEMBERED_MAX {
-                self.remembered.clear();
-            }
-            self.remembered.insert(path.into(), number);
+        if self.remembered.len() >= REMEMBERED_MAX {
+            self.remembered.clear();
         }
+        self.remembered.insert(path.into(), number);
         number
     }
 
@@ -92,7 +90,7 @@ impl Paths {
     }
 
     fn rewrite(&mut self, path: &[u8]) -> u32 {
-        let path = String::from_utf8_lossy(&path[..path.len().min(PATH_BYTES_MAX)]);
+        let path = String::from_utf8_lossy(path);
         let matching = self.rules.iter().find_map(|rule| Some((rule, rule.regex.captures(&path)?)));
         let Some((rule, captures)) = matching else { return 0 };
         let mut label = String::new();
@@ -157,7 +155,17 @@ mod tests {
         assert!(paths.remembered.len() <= REMEMBERED_MAX);
         let mut paths = self::paths(&["^(/.*)=$1"], 10);
         assert_eq!(label(&mut paths, &"/".repeat(100_000)).len(), LABEL_BYTES_MAX);
-        assert!(paths.remembered.is_empty());
+    }
+
+    #[test]
+    fn of_a_long_path_only_the_beginning_is_looked_at_and_remembered() {
+        let mut paths = paths(&["^/a.*z$=z", "^/a=a"], 10);
+        let path = |tail: &str| format!("/{}{tail}", "a".repeat(PATH_BYTES_MAX - 2));
+        assert_eq!(label(&mut paths, &path("z")), "z");
+        assert_eq!(label(&mut paths, &path("zy")), "z");
+        assert_eq!(label(&mut paths, &path("yz")), "a");
+        assert_eq!(paths.remembered.len(), 2);
+        assert!(paths.remembered.keys().all(|it| it.len() == PATH_BYTES_MAX));
     }
 
     #[test]

@@ -6,14 +6,15 @@
 //! writes it to its error log. So this is for where no volume can be shared; a file loses nothing.
 //!
 //! A socket is bound before readiness is told, so that an nginx that waits for it finds it. Each
-//! turn takes a bounded number of messages, then others run.
+//! turn takes a bounded number of messages for a bounded time, then others run. The name of a unix
+//! socket is taken over only from a process that is gone, and taken away only while it is ours.
 
 pub(crate) mod drops;
 mod message;
 
 use std::io;
 use std::net::UdpSocket as StdUdpSocket;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ use tracing::warn;
 
 use super::config::SyslogAddr;
 use super::families::Counts;
+use super::turn::Turn;
 use super::{LINGER, end_of_linger};
 
 /// The largest datagram; nginx sends at most 2 KiB of a line unless told otherwise.
@@ -38,11 +40,12 @@ const SOCKET_MODE: u32 = 0o666;
 /// A socket that receives.
 #[derive(Debug)]
 pub(crate) struct Receiver {
+    /// The name of a unix socket, for as long as it receives. Dropped before the socket, whose
+    /// inode can have no other name until then.
+    _name: Option<SocketName>,
     socket: Socket,
     /// Its number among the sources of lines.
     source: usize,
-    /// The name of a unix socket, for as long as it receives.
-    _name: Option<SocketName>,
 }
 
 #[derive(Debug)]
@@ -51,16 +54,35 @@ enum Socket {
     Unix(UnixDatagram),
 }
 
-/// Removed when it is dropped.
+/// Removed when it is dropped, unless another socket has it by then.
 #[derive(Debug)]
-struct SocketName(PathBuf);
+struct SocketName {
+    path: PathBuf,
+    /// Device and number.
+    inode: (u64, u64),
+}
+
+impl SocketName {
+    fn of(path: &Path) -> io::Result<SocketName> {
+        Ok(SocketName { path: path.to_path_buf(), inode: inode(path)? })
+    }
+}
 
 impl Drop for SocketName {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            warn!(socket = %self.0.display(), %error, "Cannot remove a socket");
+        let removed = match inode(&self.path) {
+            Ok(inode) if inode == self.inode => std::fs::remove_file(&self.path),
+            Ok(_) => Err(io::Error::other("it is the socket of another process")),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            warn!(socket = %self.path.display(), %error, "Cannot remove a socket");
         }
     }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|it| (it.dev(), it.ino()))
 }
 
 impl Receiver {
@@ -73,7 +95,7 @@ impl Receiver {
         };
         let (socket, name) =
             bound.map_err(|error| StartError::new("syslog-listen", addr.to_string(), error))?;
-        Ok(Receiver { socket, source, _name: name })
+        Ok(Receiver { _name: name, socket, source })
     }
 
     /// The inode of a UDP socket, by which the kernel lists what it dropped.
@@ -127,8 +149,9 @@ impl Receiver {
     /// Takes what is there, up to a turn's worth; returns how much it was.
     fn take_turn(&self, buffer: &mut [u8], counts: &Counts) -> usize {
         let mut taken = 0;
+        let mut turn = Turn::begin();
         let mut state = counts.lock();
-        while taken < MESSAGES_A_TURN {
+        while taken < MESSAGES_A_TURN && !turn.is_over() {
             let received = match &self.socket {
                 Socket::Udp(socket) => socket.try_recv(buffer),
                 Socket::Unix(socket) => socket.try_recv(buffer),
@@ -171,19 +194,27 @@ fn bind_udp(addr: std::net::SocketAddr) -> io::Result<UdpSocket> {
 }
 
 fn bind_unix(path: &Path) -> io::Result<(UnixDatagram, SocketName)> {
-    // The socket of a process that was killed is in the way of ours.
-    let is_stale = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
-    if is_stale && StdUnixDatagram::unbound()?.connect(path).is_err() {
+    if is_stale(path)? {
         std::fs::remove_file(path)?;
     }
     let socket = StdUnixDatagram::bind(path)?;
-    let name = SocketName(path.to_path_buf());
+    let name = SocketName::of(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
     socket.set_nonblocking(true)?;
     if let Err(error) = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BYTES) {
         warn!(%error, "Cannot enlarge the receive buffer for syslog");
     }
     Ok((UnixDatagram::from_std(socket)?, name))
+}
+
+/// The socket of a process that was killed is in the way of ours. Only that one refuses: a living
+/// one of another kind, or one that we have no right to, fails in other ways.
+fn is_stale(path: &Path) -> io::Result<bool> {
+    if !std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket()) {
+        return Ok(false);
+    }
+    let connected = StdUnixDatagram::unbound()?.connect(path);
+    Ok(connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
 }
 
 #[cfg(test)]

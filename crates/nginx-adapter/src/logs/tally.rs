@@ -3,8 +3,9 @@
 //! In: lines of access and error logs. Out: counts, sums and histograms, one set for each
 //! combination of labels that came up; `families` shows them. There are at most so many series as
 //! the settings allow: everything else is counted in one more, labelled `other`, so that a client
-//! that invents hosts or paths costs neither memory nor a lost request. A line of a known series
-//! allocates nothing. The counts are plain integers behind one lock that is taken for a whole turn
+//! that invents hosts or paths costs neither memory nor a lost request. No two series have the same
+//! labels: a host that is named `other` shares that one. A line of a known series allocates
+//! nothing. The counts are plain integers behind one lock that is taken for a whole turn
 //! of reading, not for a line; atomics for each count would cost more than the parser.
 
 use std::collections::HashMap;
@@ -27,12 +28,12 @@ pub(crate) struct Tally {
     /// Upper bounds in nanoseconds, ascending.
     pub(crate) buckets: Vec<u64>,
     series_max: usize,
+    /// At most `series_max` and the one that is `other` throughout.
     series: Vec<Series>,
     by_key: HashMap<Box<[u8]>, usize, Hashing>,
     /// The key of the line at hand.
     key: Vec<u8>,
-    /// All that came when `series` was full.
-    overflow: Option<Series>,
+    /// Counted as `other` because `series` was full.
     pub(crate) overflow_lines: u64,
     /// By [`plan::CACHE_STATUSES`].
     pub(crate) cache: [u64; plan::CACHE_STATUSES.len()],
@@ -82,7 +83,6 @@ impl Tally {
             series: Vec::new(),
             by_key: HashMap::with_hasher(Hashing::new()),
             key: Vec::new(),
-            overflow: None,
             overflow_lines: 0,
             cache: [0; plan::CACHE_STATUSES.len()],
             levels: [0; Level::ALL.len()],
@@ -112,10 +112,7 @@ impl Tally {
         let index = self.series_of(labels);
         let (plan, values) = (&self.plan, &self.values);
         let bytes = |it: Option<usize>| it.and_then(|it| integer(values.get(line, it)));
-        let series = match index {
-            Some(index) => &mut self.series[index],
-            None => self.overflow.as_mut().expect("it was made when the table was found full"),
-        };
+        let series = &mut self.series[index];
         series.requests += 1;
         let response_bytes = bytes(plan.response_bytes).unwrap_or(0);
         series.response_bytes = series.response_bytes.saturating_add(response_bytes);
@@ -142,36 +139,43 @@ impl Tally {
 
     /// Everything counted apart, and what is counted together.
     pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
-        self.series.iter().chain(&self.overflow)
+        self.series.iter()
     }
 
+    /// How many are counted apart.
     pub(crate) fn series_count(&self) -> usize {
-        self.series.len()
+        self.series.len().min(self.series_max)
     }
 
-    /// Where to count a line with these labels; `None` stands for the overflow.
-    fn series_of(&mut self, labels: Labels<'_>) -> Option<usize> {
+    /// Where to count a line with these labels.
+    fn series_of(&mut self, labels: Labels<'_>) -> usize {
+        if let Some(index) = self.known(labels) {
+            return index;
+        }
+        if self.series.len() < self.series_max {
+            return self.add(labels);
+        }
+        self.overflow_lines += 1;
+        let host = if self.plan.host.is_some() { OTHER.as_bytes() } else { b"" };
+        let other = Labels { method: 0, status: STATUS_OTHER, path: 0, host };
+        self.known(other).unwrap_or_else(|| self.add(other))
+    }
+
+    /// Leaves the key for [`Tally::add`].
+    fn known(&mut self, labels: Labels<'_>) -> Option<usize> {
         self.key.clear();
         self.key.push(labels.method);
         self.key.extend_from_slice(&labels.status.to_le_bytes());
         self.key.extend_from_slice(&labels.path.to_le_bytes());
         self.key.extend_from_slice(labels.host);
-        if let Some(index) = self.by_key.get(self.key.as_slice()) {
-            return Some(*index);
-        }
-        if self.series.len() < self.series_max {
-            let index = self.series.len();
-            self.series.push(self.new_series(self.texts_of(labels)));
-            self.by_key.insert(self.key.as_slice().into(), index);
-            return Some(index);
-        }
-        self.overflow_lines += 1;
-        if self.overflow.is_none() {
-            let names = self.label_names();
-            let labels = names.into_iter().map(|name| (name, OTHER.to_owned())).collect();
-            self.overflow = Some(self.new_series(labels));
-        }
-        None
+        self.by_key.get(self.key.as_slice()).copied()
+    }
+
+    fn add(&mut self, labels: Labels<'_>) -> usize {
+        let index = self.series.len();
+        self.series.push(self.new_series(self.texts_of(labels)));
+        self.by_key.insert(self.key.as_slice().into(), index);
+        index
     }
 
     fn new_series(&self, labels: Vec<(&'static str, String)>) -> Series {

@@ -30,6 +30,13 @@ impl Running {
         self.registry.open_metrics().unwrap().lines().any(|shown| shown == line)
     }
 
+    /// Of a family without labels, or the sum of one with them.
+    fn value(&self, name: &str) -> u64 {
+        let metrics = self.registry.open_metrics().unwrap();
+        let samples = metrics.lines().filter_map(|line| line.strip_prefix(name));
+        samples.map(|it| it.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
     async fn wait_for(&self, line: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.shows(line) {
@@ -140,6 +147,42 @@ async fn a_file_gives_the_disk_back_while_it_is_counted() {
     });
     assert!(reclaimed.unwrap() > 3_000_000, "{metrics}");
     assert!(running.shows("nginx_adapter_log_lost_bytes_total 0"), "{metrics}");
+    running.stop().await;
+}
+
+/// Each line has a path of its own, so that each is matched with every rule.
+#[tokio::test]
+async fn while_rules_cost_much_time_others_run_and_see_how_far_it_is() {
+    const LINES: u64 = 200;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("access.log");
+    let mut flags = vec![
+        format!("--access-log={}", path.display()),
+        "--access-log-format=$request_uri $status".to_owned(),
+    ];
+    let rules = (0..10).map(|rule| format!("--access-log-path-rule=([a-z]+[0-9]*/)+{rule}$=x"));
+    flags.extend(rules);
+    let running = Running::start(&flags);
+    let tail = "a1/".repeat(120);
+    let lines: String = (0..LINES).map(|index| format!("/{index}/{tail} 200\n")).collect();
+    fs::write(&path, &lines).unwrap();
+    assert!(lines.len() < 256 << 10, "it could be read in one turn");
+    let deadline = Instant::now() + PATIENCE;
+    let mut looks = Vec::new();
+    loop {
+        let counted = running.value("nginx_http_response_requests_total");
+        let lag = running.value("nginx_adapter_log_lag_bytes ");
+        if looks.last().is_none_or(|(last, _)| *last != counted) {
+            looks.push((counted, lag));
+        }
+        if counted == LINES {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{looks:?}");
+        tokio::task::yield_now().await;
+    }
+    assert!(looks.len() > 4, "{looks:?}");
+    assert!(looks.iter().any(|(counted, lag)| *counted < LINES && *lag > 0), "{looks:?}");
     running.stop().await;
 }
 

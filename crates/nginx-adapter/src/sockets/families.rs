@@ -42,7 +42,8 @@ fn encode(
     counter(encoder, "nginx_listen_overflows", help, report.overflows)?;
     let help = "Connections dropped before they were accepted, in the whole network namespace.";
     counter(encoder, "nginx_listen_drops", help, report.drops)?;
-    let help = "Active connections of the status page that no process has.";
+    let help = "Active connections of the status page that no process has over TCP; \
+                those over unix sockets and HTTP/3 count as well.";
     let phantoms = active.and_then(|active| report.phantoms(active));
     gauge(encoder, "nginx_connections_phantom", help, phantoms)?;
     let help = "Listening sockets above the number that is shown.";

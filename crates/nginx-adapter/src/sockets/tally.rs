@@ -106,8 +106,10 @@ impl<'a> Tally<'a> {
 }
 
 impl SocketReport {
-    /// Of the `active` connections that the page tells, those that no process has. Never more than
-    /// there are: sockets of other servers in the pod count as held, if their ports are looked at.
+    /// Of the `active` connections that the page tells, those that no process has. Fewer than there
+    /// are if other servers of the pod listen: their connections count as held, if their ports are
+    /// looked at. More than there are if nginx has connections over unix sockets or HTTP/3, which
+    /// the page tells as well and TCP does not.
     pub(crate) fn phantoms(&self, active: u64) -> Option<u64> {
         self.connections.map(|held| active.saturating_sub(held))
     }

@@ -1,16 +1,18 @@
 //! The rules in effect, read again when their files change.
 //!
 //! In go requests and connections, out come verdicts by the newest rules. Before each the files'
-//! times and sizes are compared, so that a renewed certificate or a changed password counts at
-//! once, without a signal. A change that cannot be read is logged once and the old rules stay: a
-//! half-written file must not open or close the door. Asking the file system at each request costs
-//! a microsecond, and a watcher would cost a thread.
+//! times and sizes are compared, so that a renewed certificate or a changed password counts without
+//! a signal. A half-written file must not open or close the door: a change counts once no file was
+//! touched for a second and none changed while all were read. What cannot be read is logged and
+//! tried again, and the old rules stay. Asking the file system at each request costs a microsecond,
+//! and a watcher would cost a thread.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -23,6 +25,11 @@ use super::tls::{ServerTls, server_tls};
 use super::users::Doorman;
 use super::{ClientAuth, Pem, TlsRules, WebConfig, WebConfigError, WebSource};
 
+/// A file that was touched later than this ago may not be whole yet.
+const SETTLED: Duration = Duration::from_secs(1);
+/// Between two attempts to read files that could not be used.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// The rules and what they were made from.
 pub(crate) struct LiveRules {
     source: WebSource,
@@ -31,10 +38,11 @@ pub(crate) struct LiveRules {
     bucket: Mutex<Option<Bucket>>,
 }
 
-#[derive(Clone)]
 struct Loaded {
     stamps: Vec<Stamp>,
     rules: Arc<Rules>,
+    /// After an attempt that failed: what it said, and when to try again.
+    failed: Option<(String, Instant)>,
 }
 
 struct Rules {
@@ -43,12 +51,13 @@ struct Rules {
     headers: HeaderMap,
 }
 
-/// What tells that a file has changed.
+/// What tells that a file has changed. Without a file all is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     path: PathBuf,
-    /// Inode, size, and time of the last change with its nanoseconds; none without a file.
-    state: Option<(u64, u64, i64, i64)>,
+    inode: Option<u64>,
+    size: Option<u64>,
+    changed: Option<SystemTime>,
 }
 
 impl LiveRules {
@@ -117,17 +126,26 @@ impl LiveRules {
     /// The newest rules that could be read.
     fn rules(&self) -> Arc<Rules> {
         let mut current = lock(&self.current);
-        let stamps: Vec<Stamp> =
-            current.stamps.iter().map(|stamp| Stamp::of(stamp.path.clone())).collect();
-        if stamps != current.stamps {
+        let now = Instant::now();
+        let stamps = again(&current.stamps);
+        let is_due = match &current.failed {
+            Some((_, retry)) => now >= *retry,
+            None => stamps != current.stamps,
+        };
+        if is_due && is_settled(&stamps) {
             match load(&self.source) {
-                Ok(loaded) => {
+                Ok(loaded) if is_settled(&loaded.stamps) => {
                     tracing::info!("Rules of the web side read again");
                     *current = loaded;
                 }
+                // A new file among them is not settled: the change is still seen next time.
+                Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(%error, "Changed rules of the web side cannot be used");
-                    current.stamps = stamps;
+                    let error = error.to_string();
+                    if current.failed.as_ref().is_none_or(|(said, _)| *said != error) {
+                        tracing::error!(error, "Changed rules of the web side cannot be used");
+                    }
+                    current.failed = Some((error, now + RETRY));
                 }
             }
         }
@@ -136,11 +154,11 @@ impl LiveRules {
 }
 
 fn load(source: &WebSource) -> Result<Loaded, WebConfigError> {
-    let mut paths = Vec::new();
+    let mut stamps = Vec::new();
     let config = match source {
         WebSource::Plain => WebConfig::default(),
         WebSource::File(path) => {
-            paths.push(path.clone());
+            stamps.push(Stamp::of(path.clone()));
             let text = fs::read_to_string(path)?;
             WebConfig::parse(&text, path.parent().unwrap_or(Path::new("")))?
         }
@@ -148,21 +166,36 @@ fn load(source: &WebSource) -> Result<Loaded, WebConfigError> {
             WebConfig { tls: Some(plain_tls(cert, key)), ..WebConfig::default() }
         }
     };
-    let pems =
-        config.tls.iter().flat_map(|tls| [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]);
-    paths.extend(pems.flatten().filter_map(|pem| match pem {
-        Pem::File(path) => Some(path.clone()),
+    let tls = config.tls.iter();
+    let pems = tls.flat_map(|tls| [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()]);
+    stamps.extend(pems.flatten().filter_map(|pem| match pem {
+        Pem::File(path) => Some(Stamp::of(path.clone())),
         Pem::Inline(_) => None,
     }));
-    // Looked at before they are read again: a change in between is found at the next request.
-    let stamps = paths.into_iter().map(Stamp::of).collect();
     let tls = config.tls.as_ref().map(server_tls).transpose()?;
+    // Each was looked at before it was read.
+    if again(&stamps) != stamps {
+        return Err(WebConfigError::Changing);
+    }
     let pairs = config.headers.iter().filter_map(|(name, value)| {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         Some((name, HeaderValue::from_str(value).ok()?))
     });
     let headers = pairs.collect();
-    Ok(Loaded { stamps, rules: Arc::new(Rules { config, tls, headers }) })
+    Ok(Loaded { stamps, rules: Arc::new(Rules { config, tls, headers }), failed: None })
+}
+
+/// The same files, looked at now.
+fn again(stamps: &[Stamp]) -> Vec<Stamp> {
+    stamps.iter().map(|stamp| Stamp::of(stamp.path.clone())).collect()
+}
+
+/// Whether nobody seems to be writing.
+fn is_settled(stamps: &[Stamp]) -> bool {
+    let now = SystemTime::now();
+    let changed = stamps.iter().filter_map(|stamp| stamp.changed);
+    // A time in the future is a clock's fault, and would never settle.
+    changed.into_iter().all(|at| now.duration_since(at).is_ok_and(|age| age >= SETTLED) || at > now)
 }
 
 fn plain_tls(cert: &Path, key: &Path) -> TlsRules {
@@ -181,9 +214,13 @@ fn plain_tls(cert: &Path, key: &Path) -> TlsRules {
 
 impl Stamp {
     fn of(path: PathBuf) -> Stamp {
-        let state = fs::metadata(&path).ok();
-        let state = state.map(|m| (m.ino(), m.size(), m.mtime(), m.mtime_nsec()));
-        Stamp { path, state }
+        let file = fs::metadata(&path).ok();
+        Stamp {
+            inode: file.as_ref().map(MetadataExt::ino),
+            size: file.as_ref().map(MetadataExt::size),
+            changed: file.and_then(|file| file.modified().ok()),
+            path,
+        }
     }
 }
 
@@ -240,23 +277,54 @@ mod tests {
         assert_eq!([90_000; 3].map(|at| taken(&mut bucket, at)), [true, true, false]);
     }
 
+    /// Written so many seconds ago.
+    fn write(path: &Path, text: &str, age: u64) {
+        fs::write(path, text).unwrap();
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+    }
+
+    async fn status(rules: &LiveRules) -> Result<(), StatusCode> {
+        rules.admit(&hyper::Request::new(()).into_parts().0).await
+    }
+
     #[tokio::test]
-    async fn a_changed_file_counts_at_once_and_a_broken_one_not_at_all() {
+    async fn a_changed_file_counts_when_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("web.yml");
-        fs::write(&path, "").unwrap();
-        let rules = LiveRules::open(WebSource::File(path.clone())).unwrap();
-        let request = hyper::Request::new(()).into_parts().0;
-        assert_eq!(rules.admit(&request).await, Ok(()));
         let hash = bcrypt::hash("secret", 4).unwrap();
-        fs::write(&path, format!("basic_auth_users:\n  ann: {hash}\n")).unwrap();
-        assert_eq!(rules.admit(&request).await, Err(StatusCode::UNAUTHORIZED));
-        fs::write(&path, "basic_auth_users: [").unwrap();
-        assert_eq!(rules.admit(&request).await, Err(StatusCode::UNAUTHORIZED));
-        fs::write(&path, "http_server_config: {headers: {X-Frame-Options: deny}}").unwrap();
-        assert_eq!(rules.admit(&request).await, Ok(()));
+        let guarded = format!("basic_auth_users:\n  ann: {hash}\n");
+        write(&path, "", 90);
+        let rules = LiveRules::open(WebSource::File(path.clone())).unwrap();
+        assert_eq!(status(&rules).await, Ok(()));
+        write(&path, &guarded, 80);
+        assert_eq!(status(&rules).await, Err(StatusCode::UNAUTHORIZED));
+        // Somebody truncated it a moment ago and will go on writing.
+        write(&path, "", 0);
+        assert_eq!(status(&rules).await, Err(StatusCode::UNAUTHORIZED));
+        write(&path, "http_server_config: {headers: {X-Frame-Options: deny}}", 60);
+        assert_eq!(status(&rules).await, Ok(()));
         let mut headers = HeaderMap::new();
         rules.decorate(&mut headers);
         assert_eq!(headers["x-frame-options"], "deny");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_used_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("web.yml");
+        let hash = bcrypt::hash("secret", 4).unwrap();
+        write(&path, &format!("basic_auth_users:\n  ann: {hash}\n"), 90);
+        let rules = LiveRules::open(WebSource::File(path.clone())).unwrap();
+        let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        write(&path, "tls_server_config: {cert_file: c.pem, key_file: k.pem}", 80);
+        assert_eq!(status(&rules).await, Err(StatusCode::UNAUTHORIZED));
+        // The files that it names come later; it is not touched itself.
+        write(&folder.path().join("c.pem"), &key.cert.pem(), 80);
+        write(&folder.path().join("k.pem"), &key.signing_key.serialize_pem(), 80);
+        assert_eq!(status(&rules).await, Err(StatusCode::UNAUTHORIZED));
+        tokio::time::advance(RETRY).await;
+        assert_eq!(status(&rules).await, Ok(()));
+        assert!(rules.encrypts());
     }
 }

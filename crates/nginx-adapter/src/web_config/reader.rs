@@ -112,6 +112,7 @@ impl<'n, 'e> Section<'n, 'e> {
 
 pub(super) fn tls_rules(node: &Node, folder: &Path, errors: &mut Vec<String>) -> Option<TlsRules> {
     let mut section = Section::new(node, "tls_server_config", errors);
+    let is_empty = section.entries.is_empty();
     let cert = section.pem("cert", "cert_file", folder);
     let key = section.pem("key", "key_file", folder);
     let client_ca = section.pem("client_ca", "client_ca_file", folder);
@@ -145,9 +146,9 @@ pub(super) fn tls_rules(node: &Node, folder: &Path, errors: &mut Vec<String>) ->
             cipher_suites,
             curves,
         }),
-        (None, None) => None,
+        (None, None) if is_empty => None,
         _ => {
-            section.error(node, "cert and key belong together, but only one of them is set");
+            section.error(node, "needs cert or cert_file, and key or key_file");
             None
         }
     };

@@ -40,6 +40,13 @@ rate_limit: {interval: 1s, burst: 20}
 }
 
 #[test]
+fn a_rule_about_clients_without_a_certificate_is_no_plain_http() {
+    let text =
+        "tls_server_config:\n  client_auth_type: RequireAndVerifyClientCert\n  client_ca: x\n";
+    assert!(errors(text).iter().any(|error| error.contains("needs cert")), "{text}");
+}
+
+#[test]
 fn an_empty_file_rules_nothing() {
     let config = WebConfig::parse("", Path::new("")).unwrap();
     assert!(config.tls.is_none() && config.users.is_empty());
@@ -62,7 +69,7 @@ basic_auth: {}
         ("line 3:", "SSL3"),
         ("line 4:", "RequireAnyClientCert"),
         ("line 5:", "certfile"),
-        ("line 2:", "key"),
+        ("line 2:", "needs cert"),
         ("line 7:", "ann"),
         ("line 8:", "basic_auth"),
     ] {

@@ -2,12 +2,13 @@
 //!
 //! In go the `Authorization` header and the users, out comes yes or no. Comparing a password costs
 //! tens of milliseconds of CPU by design, so it happens on a thread for blocking work, one at a
-//! time, and verdicts are remembered by a digest of user, hash and password under a salt of this
-//! process; the passwords themselves are not kept. An unknown name costs as much as a wrong
-//! password, so that names cannot be found out by the clock.
+//! time, also if nobody waits for the verdict any more. Passwords that fit are remembered by a
+//! digest of user, hash and password under a salt of this process; wrong ones are not, so that
+//! nobody can push the right ones out. An unknown name is compared with another user's hash, so
+//! that names cannot be found out by the clock.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -15,59 +16,72 @@ use ring::digest::{SHA256, digest};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
-/// Verdicts that are remembered; scrapers have a handful of passwords.
-const VERDICTS_MAX: usize = 128;
+/// Passwords that are remembered: one of each user, and some of hashes that were changed.
+const REMEMBERED_MAX: usize = 128;
 /// Comparisons that wait for their turn; more are refused at once.
 const WAITING_MAX: usize = 16;
-/// Cost 10 of a random word: what an unknown user's password is compared with.
-const NOBODY: &str = "$2b$10$EixZaYVK1fsbw1ZfbX3OXePaWxn96p36WQoeG6Lruj3vjPGga31lW";
 
-/// The memory of verdicts and the queue of comparisons.
+/// The memory of passwords that fit, and the queue of comparisons.
 #[derive(Debug)]
 pub(super) struct Doorman {
     salt: [u8; 16],
-    verdicts: Mutex<HashMap<[u8; 32], bool>>,
-    waiting: Semaphore,
-    turn: Semaphore,
+    remembered: Mutex<HashSet<[u8; 32]>>,
+    waiting: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
 }
 
 impl Doorman {
     pub(super) fn new() -> Doorman {
         let mut salt = [0; 16];
         fastrand::fill(&mut salt);
-        let (waiting, turn) = (Semaphore::new(WAITING_MAX), Semaphore::new(1));
-        Doorman { salt, verdicts: Mutex::default(), waiting, turn }
+        Doorman {
+            salt,
+            remembered: Mutex::default(),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            turn: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// Whether the header names one of the users with the right password.
     pub(super) async fn admits(&self, header: Option<&[u8]>, users: &[(String, String)]) -> bool {
         let Some((user, password)) = header.and_then(credentials) else { return false };
         let known = users.iter().find(|(name, _)| name.as_bytes() == user);
-        let hash = known.map_or(NOBODY, |(_, hash)| hash).to_owned();
+        let Some((_, hash)) = known.or(users.first()).cloned() else { return false };
         let key = self.key(&user, &hash, &password);
-        if let Some(verdict) = self.remembered(&key) {
-            return verdict;
+        if known.is_some() && self.remembers(&key) {
+            return true;
         }
-        let Ok(_waiting) = self.waiting.try_acquire() else {
-            tracing::warn!("Too many passwords to compare: one is refused");
+        let Ok(waiting) = Arc::clone(&self.waiting).try_acquire_owned() else {
+            tracing::debug!("Too many passwords to compare: one is refused");
             return false;
         };
-        let _turn = self.turn.acquire().await.expect("nobody closes the semaphore");
-        if let Some(verdict) = self.remembered(&key) {
-            return verdict;
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        let turn = turn.expect("nobody closes the semaphore");
+        if known.is_some() && self.remembers(&key) {
+            return true;
         }
-        let compared = spawn_blocking(move || bcrypt::verify(&password, &hash)).await;
-        let verdict = known.is_some() && matches!(compared, Ok(Ok(true)));
-        let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        if verdicts.len() >= VERDICTS_MAX {
-            verdicts.clear();
+        let compared = spawn_blocking(move || {
+            let fits = bcrypt::verify(&password, &hash);
+            drop((waiting, turn));
+            fits
+        });
+        let fits = known.is_some() && matches!(compared.await, Ok(Ok(true)));
+        if fits {
+            self.remember(key);
         }
-        verdicts.insert(key, verdict);
-        verdict
+        fits
     }
 
-    fn remembered(&self, key: &[u8; 32]) -> Option<bool> {
-        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
+    fn remembers(&self, key: &[u8; 32]) -> bool {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    fn remember(&self, key: [u8; 32]) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(key);
     }
 
     fn key(&self, user: &[u8], hash: &str, password: &[u8]) -> [u8; 32] {
@@ -126,15 +140,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_changed_hash_forgets_old_verdicts_and_memory_is_bounded() {
+    async fn a_changed_hash_forgets_and_wrong_passwords_push_nobody_out() {
         let users = |password| [("ann".to_owned(), bcrypt::hash(password, 4).unwrap())];
         let doorman = Doorman::new();
-        assert!(doorman.admits(Some(&header("ann:one")), &users("one")).await);
-        assert!(!doorman.admits(Some(&header("ann:one")), &users("two")).await);
+        let users_of_one = users("one");
+        assert!(doorman.admits(Some(&header("ann:one")), &users_of_one).await);
+        // The name is another's now, but the hash and so the digest are the same.
+        let other = [("bob".to_owned(), users_of_one[0].1.clone())];
+        assert!(!doorman.admits(Some(&header("ann:one")), &other).await);
         let users = users("two");
+        assert!(!doorman.admits(Some(&header("ann:one")), &users).await);
+        assert!(doorman.admits(Some(&header("ann:two")), &users).await);
         for number in 0..200 {
             assert!(!doorman.admits(Some(&header(&format!("ann:{number}"))), &users).await);
         }
-        assert!(doorman.verdicts.lock().unwrap().len() <= VERDICTS_MAX);
+        assert_eq!(doorman.remembered.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn comparisons_that_nobody_waits_for_still_take_their_turn() {
+        let users = [("ann".to_owned(), bcrypt::hash("secret", 8).unwrap())];
+        let doorman = Doorman::new();
+        for number in 0..100 {
+            let text = header(&format!("ann:{number}"));
+            let asked = doorman.admits(Some(&text), &users);
+            let abandoned = tokio::time::timeout(std::time::Duration::ZERO, asked).await;
+            assert!(abandoned.is_err() || abandoned == Ok(false));
+        }
+        assert!(doorman.turn.available_permits() == 0, "one runs");
+        assert!(doorman.admits(Some(&header("ann:secret")), &users).await);
     }
 }

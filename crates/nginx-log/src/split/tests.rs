@@ -87,7 +87,7 @@ fn json_lines_are_cut_by_the_literals_of_the_format() {
     check(format, line, &["", "", r"\\\\"]);
     assert_eq!(split(format, r#"{"uri":"/\","#), Err(SplitError::Literal(0)));
     let values = Format::parse(JSON).unwrap().variables().count();
-    assert_eq!(values, 13);
+    assert_eq!(values, 14);
 }
 
 #[test]

@@ -5,19 +5,16 @@
 //! and `/quitquitquit` belong to the runtime in every image; anything else an image may take over
 //! by a [`crate::Front`].
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Response, StatusCode};
+use hyper::{HeaderMap, Method, Response, StatusCode};
 
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::metrics::MetricRegistry;
+use crate::negotiation::Format;
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether the runtime answers this path in every image.
 pub(crate) fn is_reserved(path: &str) -> bool {
@@ -51,12 +48,12 @@ impl Reply {
     }
 }
 
-/// Decides the answer. `peer` is none on a unix socket, which counts as loopback.
+/// Decides the answer.
 pub(crate) fn answer(
     method: &Method,
     path: &str,
-    accept: Option<&str>,
-    peer: Option<IpAddr>,
+    headers: &HeaderMap,
+    is_loopback: bool,
     lifecycle: &Lifecycle,
     registry: &MetricRegistry,
 ) -> Reply {
@@ -70,10 +67,10 @@ pub(crate) fn answer(
         return Reply { allow: Some(allow), ..reply };
     }
     match path {
-        "/metrics" => metrics(accept, registry),
+        "/metrics" => metrics(headers, registry),
         "/healthz" => health(lifecycle),
         "/readyz" => readiness(&lifecycle.phase()),
-        _ if peer.is_none_or(|peer| peer.to_canonical().is_loopback()) => {
+        _ if is_loopback => {
             lifecycle.drain("quitquitquit");
             Reply::text(StatusCode::OK, "draining\n")
         }
@@ -81,15 +78,16 @@ pub(crate) fn answer(
     }
 }
 
-fn metrics(accept: Option<&str>, registry: &MetricRegistry) -> Reply {
-    let (content_type, body) =
-        if accept.is_some_and(|accept| accept.contains("application/openmetrics-text")) {
-            (OPEN_METRICS, registry.open_metrics())
-        } else {
-            (PROMETHEUS_TEXT, registry.prometheus_text())
-        };
+fn metrics(headers: &HeaderMap, registry: &MetricRegistry) -> Reply {
+    let format = Format::for_scraper(headers, true);
+    let body = match format {
+        Format::OpenMetrics => registry.open_metrics(),
+        Format::Prometheus => registry.prometheus_text(),
+    };
     match body {
-        Ok(body) => Reply { content_type, ..Reply::text(StatusCode::OK, body) },
+        Ok(body) => {
+            Reply { content_type: format.content_type(), ..Reply::text(StatusCode::OK, body) }
+        }
         Err(_) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "a metric cannot be encoded\n"),
     }
 }
@@ -130,64 +128,47 @@ mod tests {
     }
 
     #[track_caller]
-    fn ask(state: &State, request: &str, peer: &str) -> (u16, String) {
+    fn ask(state: &State, request: &str, is_loopback: bool) -> (u16, String) {
         let (method, path) = request.split_once(' ').unwrap();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let peer = (peer != "unix").then(|| peer.parse().unwrap());
-        let reply = answer(&method, path, None, peer, &state.lifecycle, &state.registry);
+        let (lifecycle, registry) = (&state.lifecycle, &state.registry);
+        let reply = answer(&method, path, &HeaderMap::new(), is_loopback, lifecycle, registry);
         (reply.status.as_u16(), reply.body)
     }
 
     #[test]
     fn routes_and_methods() {
         let state = state();
-        for (request, peer, status) in [
-            ("GET /metrics", "10.0.0.9", 200),
-            ("HEAD /metrics", "10.0.0.9", 200),
-            ("POST /metrics", "127.0.0.1", 405),
-            ("GET /healthz", "10.0.0.9", 200),
-            ("GET /readyz", "10.0.0.9", 503),
-            ("GET /quitquitquit", "127.0.0.1", 405),
-            ("POST /quitquitquit", "10.0.0.9", 403),
-            ("POST /quitquitquit", "::ffff:10.0.0.9", 403),
-            ("GET /", "127.0.0.1", 404),
-            ("GET /metrics/", "127.0.0.1", 404),
+        for (request, is_loopback, status) in [
+            ("GET /metrics", false, 200),
+            ("HEAD /metrics", false, 200),
+            ("POST /metrics", true, 405),
+            ("GET /healthz", false, 200),
+            ("GET /readyz", false, 503),
+            ("GET /quitquitquit", true, 405),
+            ("POST /quitquitquit", false, 403),
+            ("GET /", true, 404),
+            ("GET /metrics/", true, 404),
         ] {
-            assert_eq!(ask(&state, request, peer).0, status, "{request} from {peer}");
+            assert_eq!(ask(&state, request, is_loopback).0, status, "{request}");
         }
         assert!(!state.lifecycle.is_draining());
-        for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "unix"] {
-            assert_eq!(ask(&state, "POST /quitquitquit", peer).0, 200);
-        }
+        assert_eq!(ask(&state, "POST /quitquitquit", true).0, 200);
         assert!(state.lifecycle.is_draining());
     }
 
     #[test]
     fn probes_follow_the_phase() {
         let state = state();
-        let ready = |state: &State| ask(state, "GET /readyz", "10.0.0.9");
+        let ready = |state: &State| ask(state, "GET /readyz", false);
         let latch = state.lifecycle.latch("files");
         assert_eq!(ready(&state), (503, "waiting for files\n".to_owned()));
         drop(latch);
         assert_eq!(ready(&state), (200, "ready\n".to_owned()));
         state.lifecycle.drain("test");
         assert_eq!(ready(&state), (503, "draining\n".to_owned()));
-        assert_eq!(ask(&state, "GET /healthz", "10.0.0.9").0, 200);
+        assert_eq!(ask(&state, "GET /healthz", false).0, 200);
         state.lifecycle.fail("reader broke".to_owned());
-        assert_eq!(ask(&state, "GET /healthz", "10.0.0.9"), (503, "reader broke\n".to_owned()));
-    }
-
-    #[test]
-    fn metrics_come_in_the_form_that_is_asked_for() {
-        let state = state();
-        for (accept, content_type, ends) in [
-            (None, PROMETHEUS_TEXT, false),
-            (Some("text/plain;version=0.0.4"), PROMETHEUS_TEXT, false),
-            (Some("application/openmetrics-text;version=1.0.0,*/*;q=0.1"), OPEN_METRICS, true),
-        ] {
-            let reply = metrics(accept, &state.registry);
-            assert_eq!(reply.content_type, content_type);
-            assert_eq!(reply.body.ends_with("# EOF\n"), ends);
-        }
+        assert_eq!(ask(&state, "GET /healthz", false), (503, "reader broke\n".to_owned()));
     }
 }

@@ -41,12 +41,15 @@ enum Start {
 }
 
 impl Cursor {
-    /// Starts at `offset`, behind a hole. The line there can lack its beginning: `is_cut`.
-    fn start_behind_hole(&mut self, offset: u64, is_cut: bool) {
+    /// Starts at `offset`, behind a hole. If the hole reaches over the saved position, the line
+    /// there can lack its beginning; until the rest of it is passed over, that position is the one
+    /// to save, so that a restart knows as much.
+    fn start_behind_hole(&mut self, offset: u64, saved: Mark) {
         // Before the position lies nothing that could tell a truncation.
         let before = self.file.as_ref().and_then(|file| Mark::read(file, offset).ok());
         let mark = before.unwrap_or(Mark { offset, len: 0, hash: 0 });
-        self.start_at(mark, mark);
+        let is_cut = offset > saved.offset;
+        self.start_at(mark, if is_cut { saved } else { mark });
         self.skips_cut = is_cut;
     }
 }
@@ -172,7 +175,7 @@ impl Tailer {
             }
             Start::Punched(entry, data) => {
                 cursor.generation = entry.generation;
-                cursor.start_behind_hole(data, data > entry.acked.offset);
+                cursor.start_behind_hole(data, entry.acked);
                 let (file, offset) = (path.display(), data);
                 info!(%file, offset, "Going on behind the hole over the saved position");
                 Some((entry.path, entry.generation, entry.rotated))
@@ -191,7 +194,7 @@ impl Tailer {
                 Some((entry.path, 0, true))
             }
             Start::Suspect(of) => {
-                self.suspect(id, of, now);
+                self.suspect(id, of, false, now);
                 None
             }
             Start::Fresh => {
@@ -199,7 +202,7 @@ impl Tailer {
                 if let Some((_, data)) = hole.and_then(|file| find_hole(file, cursor.size))
                     && !ends
                 {
-                    cursor.start_behind_hole(data, true);
+                    cursor.start_behind_hole(data, Mark::START);
                 } else if ends
                     && let Some(file) = &cursor.file
                     && let Ok(mark) = Mark::read(file, cursor.size)
@@ -337,7 +340,9 @@ fn is_intact(entry: &Entry) -> bool {
 fn behind_punched(entry: &Entry, file: &File, size: u64) -> Option<u64> {
     let (_, data) = find_hole(file, size)?;
     let Mark { offset, len, .. } = entry.acked;
-    let is_same = entry.prefix.len > 0 && entry.prefix.matches(file).unwrap_or(false);
+    // What was empty when it was saved has no fingerprint; its hole says enough.
+    let is_known = entry.prefix.len > 0 || offset == 0;
+    let is_same = is_known && entry.prefix.matches(file).unwrap_or(false);
     (data > offset - u64::from(len) && is_same && offset <= size).then_some(data.max(offset))
 }
 

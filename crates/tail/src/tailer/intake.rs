@@ -259,8 +259,7 @@ impl Tailer {
         let Some(cursor) = self.roster.get_mut(id) else { return };
         let Some(file) = &cursor.file else { return };
         // An error is reported by the next turn of reading.
-        let stands = cursor.prefix.matches(file).unwrap_or(true)
-            && cursor.read.matches(file).unwrap_or(true);
+        let stands = cursor.read.matches(file).unwrap_or(true);
         match cursor.prefix.grown(file) {
             Ok(Some(grown)) if stands => cursor.prefix = grown,
             Ok(_) => self.on_truncated(id, now),

@@ -19,6 +19,7 @@ use rustix::fs::{Access, AtFlags, CWD, FallocateFlags, OFlags, SeekFrom};
 use tracing::warn;
 
 use super::{Reclaimed, Tailer};
+use crate::copies;
 use crate::cursor::{Cursor, State};
 use crate::identity::{self, Inode, MARK_BYTES_MAX};
 use crate::roster::FileId;
@@ -116,14 +117,28 @@ impl Tailer {
         let cursor = self.roster.get(id).expect("the caller looked the file up");
         let (path, inode) = (cursor.path.clone(), cursor.inode);
         let (from, mark) = (cursor.hole.end(), MARK_BYTES_MAX as u64);
-        let until = cursor.acked.offset.saturating_sub(mark);
-        let file = open_for_writing(&path)?;
+        let (prefix, acked) = (cursor.prefix, cursor.acked);
+        let until = acked.offset.saturating_sub(mark);
+        let file = open_for_punching(&path)?;
+        let separator = path.clone();
         // Neither event of this descriptor is one of a writer.
         *self.own_opens.entry(path.clone()).or_default() += 1;
         if self.watch.is_complete() {
             *self.own_closes.entry(path).or_default() += 1;
         }
-        punch_hole(&file, &inode, from..until, block_bytes_max.unwrap_or(BLOCK_BYTES_MIN))
+        // If it was truncated since the last look, nobody has read what lies there now.
+        if !prefix.matches(&file)? || !acked.matches(&file)? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let block_bytes_max = block_bytes_max.unwrap_or(BLOCK_BYTES_MIN);
+        let punched = punch_hole(&file, &inode, from..until, block_bytes_max)?;
+        drop(file);
+        // The kernel takes two equal events in a row for one. If the writer closes the file now, an
+        // event of another kind must stand between our close and that one.
+        if copies::open(&separator).is_ok() {
+            *self.own_opens.entry(separator).or_default() += 1;
+        }
+        Ok(punched)
     }
 
     fn note_hole(&mut self, id: FileId, result: io::Result<Punched>, sum: &mut Reclaimed) {
@@ -133,7 +148,8 @@ impl Tailer {
                 cursor.hole = Hole::Until(punched.end);
                 sum.bytes += punched.freed;
             }
-            // The name has just gone to another file, or a signal came: there is a next time.
+            // The name has just gone to another file, or the content has, or a signal came: there
+            // is a next time.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Interrupted) => {
             }
@@ -168,9 +184,9 @@ fn may_write(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::empty())?)
 }
 
-fn open_for_writing(path: &Path) -> io::Result<File> {
+fn open_for_punching(path: &Path) -> io::Result<File> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-    File::options().write(true).custom_flags(nonblocking).open(path)
+    File::options().read(true).write(true).custom_flags(nonblocking).open(path)
 }
 
 /// Frees the whole blocks of `range`, the first one of the file left out.

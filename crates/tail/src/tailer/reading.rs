@@ -1,8 +1,8 @@
 //! A turn of reading: bytes of one file to lines and a span.
 //!
-//! Each turn reads the bytes just before the position as well, in the same system call; if they are
-//! not what they were, or not there, the file was truncated. That is noticed whatever the size says
-//! now.
+//! Each turn reads the bytes just before the position as well, in the same system call, and then
+//! the first KiB; if they are not what they were, or not there, the file was truncated. That is
+//! noticed whatever the size says now.
 
 use std::fs::File;
 use std::io;
@@ -102,6 +102,11 @@ impl Tailer {
         };
         let start = cursor.read.offset;
         let bytes = &buffer[before..filled];
+        if self.suspect_refilled(id, bytes.len() as u64, now) {
+            self.buffer = buffer;
+            return Ok(None);
+        }
+        let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
         if cursor.on_size(start + bytes.len() as u64, now, SystemTime::now()) {
             self.last_growth = now;
         }
@@ -109,11 +114,6 @@ impl Tailer {
         let turn = take_lines(cursor, bytes, is_short, (settings, stats), now, on_line);
         if turn.taken > 0 {
             cursor.read = Mark::of(start + turn.taken as u64, &buffer[..before + turn.taken]);
-        }
-        if let Some(file) = &cursor.file
-            && let Ok(Some(grown)) = cursor.prefix.grown(file)
-        {
-            cursor.prefix = grown;
         }
         let span = (turn.taken > 0).then_some(Span {
             file: id,
@@ -327,8 +327,8 @@ fn find_data(file: &File) -> io::Result<Option<u64>> {
     Ok(rustix::fs::seek(file, SeekFrom::Data(0)).ok().filter(|data| *data > 0))
 }
 
-/// Reads the bytes that the position's mark covers and up to `capacity` behind it; `None` if they
-/// are not what they were.
+/// Reads the bytes that the position's mark covers and up to `capacity` behind it; `None` if they,
+/// or those at the start of the file, are not what they were.
 fn read_window(
     cursor: &mut Cursor,
     capacity: usize,
@@ -336,12 +336,12 @@ fn read_window(
 ) -> io::Result<Option<Window>> {
     let file = cursor.file.as_ref().expect("the caller opened the file");
     if cursor.read.offset == 0 {
+        if !cursor.prefix.matches(file)? {
+            return Ok(None);
+        }
         if let Some(data) = find_data(file)? {
             cursor.skips_nul = true;
             cursor.read = Mark { offset: data, len: 0, hash: 0 };
-        } else if !cursor.prefix.matches(file)? {
-            // At the start no bytes lie before the position: the fingerprint stands for them.
-            return Ok(None);
         }
     }
     // No more room than the file is known to fill: few files need the whole buffer.
@@ -362,6 +362,9 @@ fn read_window(
     if filled < before || !cursor.read.agrees(&window[..before]) {
         return Ok(None);
     }
+    // Lines that end alike can lie before the position in the old content and in the new.
+    let Some(prefix) = cursor.prefix.grown(file)? else { return Ok(None) };
+    cursor.prefix = prefix;
     Ok(Some(Window { before, filled, is_short: filled < room }))
 }
 

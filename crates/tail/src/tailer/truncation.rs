@@ -4,6 +4,9 @@
 //! a copy beside the file, often over the last copy. The copy is known by its content and read on
 //! from where the original ended. Where there is none, the loss is counted; nobody can say how much
 //! it is, only what was seen of it.
+//!
+//! A copy is made over a file that holds something, or over one that is empty, because the log was
+//! when it was copied last; both are suspects until their content says what they are.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,9 +47,9 @@ impl Tailer {
             self.queue(id);
             return;
         }
-        if let Some(of) = self.original_of(&former.path) {
+        if let Some(of) = self.original_of(&former.path).filter(|of| *of != id) {
             // The next copy is made over the last one.
-            self.suspect(id, of, now);
+            self.suspect(id, of, false, now);
         } else {
             self.queue(id);
             self.stats.unknown_losses += u64::from(unread > 0 || read > 0);
@@ -133,7 +136,8 @@ impl Tailer {
             return Some((id, *read));
         };
         let cursor = self.roster.get(known)?;
-        let stands = cursor.prefix.matches(&file).unwrap_or(true)
+        let stands = cursor.size > 0
+            && cursor.prefix.matches(&file).unwrap_or(true)
             && cursor.read.matches(&file).unwrap_or(true);
         let is_own = cursor.suspect.is_none() && self.globs_group(&cursor.path).is_some();
         if stands && is_own {
@@ -141,7 +145,7 @@ impl Tailer {
             return None;
         }
         if !stands {
-            // It was made over an older copy.
+            // It was made over an older copy, perhaps an empty one.
             self.begin_again(known, now);
         }
         Some((known, *read))
@@ -159,16 +163,37 @@ impl Tailer {
     }
 
     /// Reads nothing of `id` until it is clear whether it is a copy of `of`.
-    pub(super) fn suspect(&mut self, id: FileId, of: FileId, now: Instant) {
+    pub(super) fn suspect(&mut self, id: FileId, of: FileId, was_empty: bool, now: Instant) {
         let Some(original) = self.roster.get(of) else { return };
         let (generation, prefix, read) = (original.generation, original.prefix, original.read);
         let Some(cursor) = self.roster.get_mut(id) else { return };
         let size = cursor.size;
-        cursor.suspect = Some(Suspect { of, generation, prefix, read, size, grew: now });
+        cursor.suspect = Some(Suspect { of, generation, prefix, read, size, grew: now, was_empty });
         cursor.queued = false;
         if !self.suspects.contains(&id) {
             self.suspects.push(id);
         }
+        self.on_refilled(id);
         self.poll_at = now;
+    }
+
+    /// A file that was empty holds `size` bytes now. If the copy of an empty log lies there, the
+    /// next one may be made over it, which is no truncation. Says whether it is a suspect now.
+    pub(super) fn suspect_refilled(&mut self, id: FileId, size: u64, now: Instant) -> bool {
+        let Some(cursor) = self.roster.get(id) else { return false };
+        let was_empty = cursor.size == 0 && cursor.read == Mark::START;
+        if size == 0 || !was_empty || cursor.suspect.is_some() {
+            return false;
+        }
+        let Some(of) = self.original_of(&cursor.path).filter(|of| *of != id) else { return false };
+        if !self.ensure_open(id, now) {
+            return false;
+        }
+        if let Some(cursor) = self.roster.get_mut(id) {
+            cursor.on_size(size, now, SystemTime::now());
+        }
+        self.last_growth = now;
+        self.suspect(id, of, true, now);
+        true
     }
 }

@@ -40,6 +40,16 @@ impl Tailer {
         self.draining.retain(|id| roster.get(*id).is_some_and(|it| it.state == State::Draining));
     }
 
+    /// There is something to read again, or to decide, in a file that may have been done with.
+    pub(super) fn on_refilled(&mut self, id: FileId) {
+        let Some(cursor) = self.roster.get_mut(id) else { return };
+        let was_done = cursor.state == State::Done;
+        cursor.state = cursor.state.step(Event::Grew);
+        if was_done && !self.draining.contains(&id) {
+            self.draining.push(id);
+        }
+    }
+
     pub(super) fn queue_due_partials(&mut self, now: Instant) {
         if self.settings.partial_timeout.is_none() {
             return;
@@ -147,7 +157,8 @@ fn start_of_copy(copy: &Cursor, original: &Cursor, rests: bool) -> Option<Mark> 
     if original.size == 0 {
         return Some(Mark::START);
     }
-    let verdict = if same_up_to(size.min(BEGINNING_BYTES).min(read)).is_none() {
+    // Whether or not that was read: a line that never ends there must not hold this file back.
+    let verdict = if same_up_to(size.min(BEGINNING_BYTES).min(original.size)).is_none() {
         Some(Mark::START)
     } else if size > read {
         // It holds more than was read of the original: wait until that is read, or truncated away.

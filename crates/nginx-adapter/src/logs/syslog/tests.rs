@@ -1,3 +1,4 @@
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use super::super::config::tests::configured;
@@ -77,6 +78,23 @@ async fn a_unix_socket_is_open_to_all_and_gone_at_the_end() {
     })
     .await;
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn the_socket_of_another_program_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log.sock");
+    let addr = SyslogAddr::Unix(path.clone());
+    // It lives, although it refuses datagrams.
+    let listener = UnixListener::bind(&path).unwrap();
+    assert!(Receiver::bind(&addr, 0).is_err());
+    UnixStream::connect(&path).unwrap();
+    drop(listener);
+    let receiver = Receiver::bind(&addr, 0).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let _successor = StdUnixDatagram::bind(&path).unwrap();
+    drop(receiver);
+    assert!(path.exists());
 }
 
 #[tokio::test]

@@ -87,6 +87,23 @@ fn above_the_most_series_everything_is_one_more() {
 }
 
 #[test]
+fn a_host_named_other_shares_the_series_of_the_rest() {
+    let flags = ["--access-log-host", "--access-log-series-max=1"];
+    let count = |format: &str, hosts: [&str; 4]| {
+        let mut tally = tally(&[&[format], &flags[..]].concat());
+        for host in hosts {
+            tally.count_access(format!("{host} 0.5").as_bytes());
+        }
+        (requests(&tally).join(" "), tally.overflow_lines, tally.series_count())
+    };
+    let format = "--access-log-format=$host $request_time";
+    let natural_first = count(format, ["other", "a.example", "other", "b.example"]);
+    assert_eq!(natural_first, ("host=other: 4".to_owned(), 2, 1));
+    let overflow_first = count(format, ["a.example", "b.example", "other", "a.example"]);
+    assert_eq!(overflow_first, ("host=a.example: 2 host=other: 2".to_owned(), 1, 1));
+}
+
+#[test]
 fn hosts_and_paths_that_are_shown_alike_are_one_series() {
     let format = "--access-log-format=escape=none '\"$http_host\" \"$request\"'";
     let rule = "--access-log-path-rule=^/([a-z]+)=/$1";
