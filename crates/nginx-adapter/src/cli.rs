@@ -28,8 +28,8 @@ pub(crate) const PEER_VARIABLES: &[(&str, &str)] = &[
 /// The flags of nginx-adapter.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Page of stub_status: http(s)://HOST[:PORT]/PATH or unix:/SOCKET[:/PATH]; repeatable, a line
-    /// each in the variable. Also SCRAPE_URI
+    /// Page of stub_status: http(s)://HOST:PORT/PATH or unix:/SOCKET:/PATH; repeatable, a line each
+    /// in the variable. Also SCRAPE_URI
     #[arg(
         id = "nginx.scrape-uri",
         long,
@@ -101,7 +101,7 @@ pub(crate) struct Args {
     #[arg(id = "prometheus.const-labels", long, value_name = "LABELS")]
     pub(crate) const_labels: Vec<String>,
 
-    /// Address to serve at: [HOST]:PORT or unix:/PATH, instead of the admin port's default;
+    /// Address to serve at: ADDRESS:PORT, :PORT or unix:/PATH, instead of the admin port's default;
     /// repeatable. Also LISTEN_ADDRESS
     #[arg(id = "web.listen-address", long, value_name = "ADDRESS", value_delimiter = '\n')]
     pub(crate) listen_address: Vec<String>,
