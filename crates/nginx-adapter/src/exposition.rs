@@ -226,8 +226,8 @@ pub(crate) fn append_labelled(text: &mut String, registry: &str, constant: &[(St
     if constant.is_empty() {
         return text.push_str(registry);
     }
-    let constant: Vec<(String, String)> =
-        constant.iter().map(|(name, value)| (format!("{name}=\""), label(name, value))).collect();
+    let constant: Vec<(&str, String)> =
+        constant.iter().map(|(name, value)| (name.as_str(), label(name, value))).collect();
     for line in registry.lines() {
         let ours = !line.starts_with("nginx_") || line.starts_with("nginx_adapter_");
         let at = line.find(['{', ' ']).filter(|_| !ours);
@@ -239,13 +239,13 @@ pub(crate) fn append_labelled(text: &mut String, registry: &str, constant: &[(St
     }
 }
 
-/// `constant` holds the beginning of each label, and the whole.
-fn push_labelled(text: &mut String, name: &str, rest: &str, constant: &[(String, String)]) {
+/// `constant` holds the name of each label, and the whole.
+fn push_labelled(text: &mut String, name: &str, rest: &str, constant: &[(&str, String)]) {
     let own = rest.strip_prefix('{');
     text.push_str(name);
     text.push('{');
-    for (beginning, label) in constant {
-        if !own.is_some_and(|own| has_label(own, beginning)) {
+    for (name, label) in constant {
+        if !own.is_some_and(|own| label_names(own).any(|taken| taken == *name)) {
             text.push_str(label);
             text.push(',');
         }
@@ -260,10 +260,21 @@ fn push_labelled(text: &mut String, name: &str, rest: &str, constant: &[(String,
     }
 }
 
-/// Whether a label begins like this. Inside a value the quote would be escaped.
-fn has_label(labels: &str, beginning: &str) -> bool {
-    let mut places = labels.match_indices(beginning);
-    places.any(|(at, _)| at == 0 || labels.as_bytes().get(at - 1) == Some(&b','))
+/// The names in `a="x",b="y"} 1`. Values are passed over, whatever a client put into them.
+fn label_names(labels: &str) -> impl Iterator<Item = &str> {
+    let mut rest = labels;
+    std::iter::from_fn(move || {
+        let (name, value) = rest.split_once("=\"")?;
+        let mut escaped = false;
+        let end = value.find(|c| {
+            let is_end = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            is_end
+        });
+        let after = value.split_at_checked(end? + 1)?.1;
+        rest = after.strip_prefix(',').unwrap_or_default();
+        Some(name)
+    })
 }
 
 #[cfg(test)]

@@ -35,7 +35,8 @@ const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 const MARGIN: Duration = Duration::from_millis(250);
 /// The longest that a scrape waits for nginx during a drain: this process has no time either.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-/// Of pages that wait for their readers, all together. One page alone may be larger.
+/// Of pages that wait for their readers, all together. A page counts as half of this at most, so
+/// that two scrapers can have even the largest.
 pub(crate) const PAGES_BYTES_MAX: usize = 8 << 20;
 /// Smaller answers are not worth the compressor's memory.
 const GZIP_BYTES_MIN: usize = 8 * 1024;
@@ -174,8 +175,10 @@ impl Exporter {
     }
 
     /// A page as an answer, unless too much of other pages still waits for slow readers.
-    fn paged(&self, content_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
-        let size = u32::try_from(body.len().min(PAGES_BYTES_MAX)).expect("the limit is smaller");
+    fn paged(&self, content_type: &'static str, mut body: Vec<u8>) -> Response<Full<Bytes>> {
+        body.shrink_to_fit();
+        let size = body.len().min(PAGES_BYTES_MAX / 2);
+        let size = u32::try_from(size).expect("the limit is smaller");
         match Arc::clone(&self.room).try_acquire_many_owned(size) {
             Ok(room) => {
                 let body = Bytes::from_owner(Page { body, _room: room });

@@ -65,7 +65,8 @@ pub(crate) fn rewrite(
     let is_old = OLD_FLAGS.iter().any(|flag| has(flag))
         || OLD_VARIABLES.iter().any(|name| variable(name).is_some());
     if is_old {
-        rewritten.push(format!("--{OLD_RELEASE}=true").into());
+        // First, because a `--` may end the flags.
+        rewritten.insert(rewritten.len().min(1), format!("--{OLD_RELEASE}=true").into());
     }
     rewritten
 }
@@ -182,10 +183,10 @@ mod tests {
     #[test]
     fn flags_of_old_releases_are_told() {
         let old = "--nginx.old-release=true";
-        check("-nginx.retries 3", &format!("--nginx.retries=3 {old}"));
+        check("-nginx.retries 3 --", &format!("{old} --nginx.retries=3 --"));
         let labels = "--prometheus.const-labels=a=b";
-        check(labels, &format!("{labels} {old}"));
-        check_with(&[("NGINX_RETRIES", "1")], "check", &format!("check {old}"));
+        check(labels, &format!("{old} {labels}"));
+        check_with(&[("NGINX_RETRIES", "1")], "check", &format!("{old} check"));
         check_with(&[("CONST_LABELS", "a=b")], "check", "check");
     }
 }

@@ -29,7 +29,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time;
+use tokio::time::{self, Instant};
 
 use self::routes::Reply;
 use crate::backoff::Backoff;
@@ -43,8 +43,12 @@ use crate::sidecar::StartError;
 
 /// Some probes, some scrapers, and a flood of them; more wait in the listen queue.
 const CONNECTIONS_MAX: usize = 256;
-/// While all connections are in use, idle ones are closed so often.
+/// While all connections are in use, some idle ones are asked to end so often.
 const ROOM_RETRY: Duration = Duration::from_millis(20);
+/// So many at a time.
+const ROOM_AT_ONCE: usize = 8;
+/// Before that a new connection need not give way: its first request is on the way.
+const FRESH: Duration = Duration::from_secs(1);
 /// From so many connections at once on, their memory is given back when they have gone.
 const CROWD: usize = 16;
 /// Between two looks whether a crowd has gone.
@@ -177,13 +181,13 @@ impl Admin {
 }
 
 impl AdminState {
-    /// A place for a connection. As long as there is none, those that ask for nothing are closed.
+    /// A place for a connection. As long as there is none, some that ask for nothing are closed.
     async fn slot(&self) -> OwnedSemaphorePermit {
         loop {
             let slot = Arc::clone(&self.slots).acquire_owned();
             match time::timeout(ROOM_RETRY, slot).await {
                 Ok(slot) => return slot.expect("nobody closes the semaphore"),
-                Err(_elapsed) => self.make_room.notify_waiters(),
+                Err(_elapsed) => (0..ROOM_AT_ONCE).for_each(|_| self.make_room.notify_one()),
             }
         }
     }
@@ -216,7 +220,7 @@ async fn serve_connection(stream: Stream, peer: Peer, state: &Arc<AdminState>) {
             prepared = time::timeout(HANDSHAKE_TIMEOUT, prepare(front.as_ref(), stream)) => {
                 prepared.unwrap_or_else(|elapsed| Err(elapsed.into()))
             }
-            () = state.make_room.notified() => return,
+            () = give_way(state) => return,
         },
         _ => Ok((stream, Scope::Plain)),
     };
@@ -227,6 +231,12 @@ async fn serve_connection(stream: Stream, peer: Peer, state: &Arc<AdminState>) {
     if let Err(error) = ended {
         tracing::debug!(?peer, %error, "Admin connection failed");
     }
+}
+
+/// A wait for the moment when a connection without a request has to make room.
+async fn give_way(state: &AdminState) {
+    time::sleep(FRESH).await;
+    state.make_room.notified().await;
 }
 
 /// Tells TLS from plain HTTP by the first byte.
@@ -258,13 +268,14 @@ async fn converse(
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
+    let opened = Instant::now();
     loop {
         let seen = activity.count.load(Ordering::Relaxed);
         tokio::select! {
             biased;
             ended = connection.as_mut() => return ended.map_err(io::Error::other),
             () = state.make_room.notified() => {
-                if activity.is_idle() {
+                if activity.is_idle() && (activity.has_begun() || opened.elapsed() > FRESH) {
                     return Ok(());
                 }
             }
@@ -291,6 +302,10 @@ impl Activity {
             state.answering.send_modify(|count| *count += 1);
         }
         Answering { activity: self, state, awaited }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
     }
 
     fn is_idle(&self) -> bool {

@@ -10,16 +10,19 @@ use std::fmt;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 
 use listenfd::ListenFd;
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::setting::SettingError;
 
+/// For a peer to take what was sent.
+const STALL_MILLIS_MAX: u32 = 10_000;
 /// Sockets that may be passed by systemd.
 const PASSED_MAX: usize = 8;
 
@@ -84,7 +87,10 @@ impl Listen {
         let listener = match self {
             Listen::Tcp(address) => Listener::Tcp(TcpListener::bind(address).await?),
             Listen::Everywhere(port) => Listener::Tcp(bind_everywhere(*port).await?),
-            Listen::Unix(path) => Listener::Unix(bind_unix(path).await?, Some(path.clone())),
+            Listen::Unix(path) => {
+                let listener = bind_unix(path).await?;
+                Listener::Unix(listener, Some((path.clone(), fs::symlink_metadata(path)?.ino())))
+            }
             Listen::Passed => return passed(),
         };
         Ok(vec![listener])
@@ -139,8 +145,8 @@ fn passed() -> io::Result<Vec<Listener>> {
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    /// With the path to remove at the end, if it is ours.
-    Unix(UnixListener, Option<PathBuf>),
+    /// With the path to remove at the end, if it is ours, and its inode.
+    Unix(UnixListener, Option<(PathBuf, u64)>),
 }
 
 impl Listener {
@@ -160,8 +166,10 @@ impl Listener {
         Poll::Ready(Ok(match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = ready!(listener.poll_accept(context))?;
-                // An answer is written at once; one that waits for an ACK helps nobody.
+                // An answer is written at once; one that waits for an ACK helps nobody. One that the
+                // peer does not take is given up.
                 stream.set_nodelay(true)?;
+                sockopt::set_tcp_user_timeout(&stream, STALL_MILLIS_MAX)?;
                 let peer = peer.ip().to_canonical();
                 let own = stream.local_addr()?.ip().to_canonical();
                 let is_loopback = peer.is_loopback();
@@ -177,7 +185,8 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Listener::Unix(_, Some(path)) = self
+        if let Listener::Unix(_, Some((path, inode))) = self
+            && fs::symlink_metadata(&*path).is_ok_and(|now| now.ino() == *inode)
             && let Err(error) = fs::remove_file(&*path)
         {
             tracing::debug!(path = %path.display(), %error, "Socket could not be removed");
@@ -242,5 +251,11 @@ mod tests {
         assert_eq!(listen.bind().await.unwrap_err().kind(), ErrorKind::AddrInUse);
         drop(listeners);
         assert!(!path.exists());
+        let listeners = listen.bind().await.unwrap();
+        fs::rename(&path, folder.path().join("moved")).unwrap();
+        let other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        drop(listeners);
+        assert!(path.exists(), "the name is another's");
+        drop(other);
     }
 }

@@ -128,13 +128,13 @@ fn open_metrics_keeps_all_sample_names() {
 fn constant_labels_go_on_what_is_about_nginx() {
     let registry = "# TYPE nginx_a counter\nnginx_a 1\nnginx_b{x=\"{ y\"} 2\n\
                     nginx_c{kk=\"v\",k=\"own\",w=\",k=\\\"\"} 3\n\
-                    nginx_adapter_d 4\nprocess_e 5\n";
+                    nginx_c{x=\",k=\"} 3\nnginx_adapter_d 4\nprocess_e 5\n";
     let constant = [("k".to_owned(), "v".to_owned())];
     let mut text = String::new();
     append_labelled(&mut text, registry, &constant);
     let expected = "# TYPE nginx_a counter\nnginx_a{k=\"v\"} 1\nnginx_b{k=\"v\",x=\"{ y\"} 2\n\
                     nginx_c{kk=\"v\",k=\"own\",w=\",k=\\\"\"} 3\n\
-                    nginx_adapter_d 4\nprocess_e 5\n";
+                    nginx_c{k=\"v\",x=\",k=\"} 3\nnginx_adapter_d 4\nprocess_e 5\n";
     assert_eq!(text, expected);
     text.clear();
     append_labelled(&mut text, registry, &[]);

@@ -51,13 +51,12 @@ struct Rules {
     headers: HeaderMap,
 }
 
-/// What tells that a file has changed. Without a file all is none.
+/// What tells that a file has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     path: PathBuf,
-    inode: Option<u64>,
-    size: Option<u64>,
-    changed: Option<SystemTime>,
+    /// Inode, size and time of the last change; none without a file.
+    state: Option<(u64, u64, SystemTime)>,
 }
 
 impl LiveRules {
@@ -138,8 +137,12 @@ impl LiveRules {
                     tracing::info!("Rules of the web side read again");
                     *current = loaded;
                 }
-                // A new file among them is not settled: the change is still seen next time.
-                Ok(_) => {}
+                // A new file among them is not settled yet.
+                Ok(_) => {
+                    if let Some((_, retry)) = &mut current.failed {
+                        *retry = now + RETRY;
+                    }
+                }
                 Err(error) => {
                     let error = error.to_string();
                     if current.failed.as_ref().is_none_or(|(said, _)| *said != error) {
@@ -193,9 +196,10 @@ fn again(stamps: &[Stamp]) -> Vec<Stamp> {
 /// Whether nobody seems to be writing.
 fn is_settled(stamps: &[Stamp]) -> bool {
     let now = SystemTime::now();
-    let changed = stamps.iter().filter_map(|stamp| stamp.changed);
+    let changed = stamps.iter().filter_map(|stamp| stamp.state).map(|(_, _, changed)| changed);
     // A time in the future is a clock's fault, and would never settle.
-    changed.into_iter().all(|at| now.duration_since(at).is_ok_and(|age| age >= SETTLED) || at > now)
+    let mut changed = changed;
+    changed.all(|at| now.duration_since(at).is_ok_and(|age| age >= SETTLED) || at > now)
 }
 
 fn plain_tls(cert: &Path, key: &Path) -> TlsRules {
@@ -215,12 +219,8 @@ fn plain_tls(cert: &Path, key: &Path) -> TlsRules {
 impl Stamp {
     fn of(path: PathBuf) -> Stamp {
         let file = fs::metadata(&path).ok();
-        Stamp {
-            inode: file.as_ref().map(MetadataExt::ino),
-            size: file.as_ref().map(MetadataExt::size),
-            changed: file.and_then(|file| file.modified().ok()),
-            path,
-        }
+        let state = file.and_then(|file| Some((file.ino(), file.size(), file.modified().ok()?)));
+        Stamp { path, state }
     }
 }
 
