@@ -166,8 +166,8 @@ impl Listener {
         Poll::Ready(Ok(match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = ready!(listener.poll_accept(context))?;
-                // An answer is written at once; one that waits for an ACK helps nobody. One that the
-                // peer does not take is given up.
+                // An answer is written at once; one that waits for an ACK helps nobody. One that
+                // the peer does not take is given up.
                 stream.set_nodelay(true)?;
                 sockopt::set_tcp_user_timeout(&stream, STALL_MILLIS_MAX)?;
                 let peer = peer.ip().to_canonical();
