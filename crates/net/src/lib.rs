@@ -5,6 +5,7 @@
 //! an answer with a bounded body comes out, or an error that says whether the request may have been
 //! read by the peer. Nothing here retries against a failing peer: patience is the caller's.
 
+mod causes;
 mod client;
 mod connect;
 mod connection;
@@ -12,6 +13,7 @@ mod endpoint;
 mod proxy_header;
 mod tls;
 
+pub use causes::with_causes;
 pub use client::{Client, ClientLimits, Phase, Response, SendError};
 pub use connect::{Address, Dialing};
 pub use connection::BodyEnd;

@@ -128,7 +128,7 @@ impl HttpSink {
             // Certificates are replaced while we run.
             self.client = client;
         }
-        refused(why, chain(error))
+        refused(why, net::with_causes(error))
     }
 }
 
@@ -142,8 +142,9 @@ fn client(config: &HttpConfig) -> Result<Client, StartError> {
         response_timeout: config.timeout,
         response_body_bytes_max: RESPONSE_BYTES_MAX,
     };
-    Client::new(config.endpoint.clone(), &config.tls, limits)
-        .map_err(|error| StartError::new("sink-url", config.endpoint.to_string(), chain(&error)))
+    Client::new(config.endpoint.clone(), &config.tls, limits).map_err(|error| {
+        StartError::new("sink-url", config.endpoint.to_string(), net::with_causes(&error))
+    })
 }
 
 /// What an answer means for the records.
@@ -191,18 +192,6 @@ fn secret(path: &Path) -> Result<String, String> {
         "" => Err(format!("{}: the file is empty", path.display())),
         secret => Ok(secret.to_owned()),
     }
-}
-
-/// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Fault {
     }
 
     pub(super) fn caused(failure: Failure, error: &dyn Error) -> Fault {
-        Fault { failure, detail: chain(error) }
+        Fault { failure, detail: net::with_causes(error) }
     }
 }
 
@@ -131,18 +131,6 @@ impl FailureCounts {
         });
         counts.filter(|(_reason, count)| *count > 0).collect()
     }
-}
-
-/// An error with its causes on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
