@@ -2,16 +2,13 @@
 //!
 //! Every address of a name is tried in turn, and all steps share one deadline: each address gets
 //! an equal part of the time that is left, so that one that never answers leaves time for the
-//! next. Names are resolved anew for every connection (hickory caches by TTL), because an address
-//! that moved is a common reason for reconnecting. The resolver is made at the first name, so an
-//! endpoint with an IP literal, `localhost` or a unix socket costs nothing. getaddrinfo is no
-//! choice in a static binary.
+//! next. Names are resolved anew for every connection, because an address that moved is a common
+//! reason for reconnecting.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use hickory_resolver::TokioResolver;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -22,12 +19,8 @@ use tokio_rustls::TlsConnector;
 use crate::client::{Phase, SendError};
 use crate::endpoint::{Endpoint, Host};
 use crate::proxy_header;
+use crate::resolver::{Answer, NameError, Resolver};
 use crate::tls::{TlsError, TlsSettings, client_config};
-
-/// More addresses than this are not tried in one attempt.
-const ADDRESSES_MAX: usize = 16;
-/// What `localhost` means, in this order; no name server is asked.
-const LOCALHOST: [IpAddr; 2] = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
 /// A TCP stream, a TLS stream over one, or a unix stream.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -63,8 +56,7 @@ pub(crate) struct Connector {
     endpoint: Endpoint,
     proxy_header: bool,
     tls: Option<Tls>,
-    /// Made when the first name has to be resolved.
-    resolver: Option<TokioResolver>,
+    resolver: Resolver,
 }
 
 struct Tls {
@@ -85,7 +77,7 @@ impl Connector {
         } else {
             None
         };
-        Ok(Self { endpoint, proxy_header: dialing.proxy_header, tls, resolver: None })
+        Ok(Self { endpoint, proxy_header: dialing.proxy_header, tls, resolver: Resolver::new() })
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -93,7 +85,7 @@ impl Connector {
     }
 
     /// One attempt over all addresses. Cancel-safe: a dropped attempt leaves nothing behind.
-    pub(crate) async fn connect(&mut self, deadline: Instant) -> Result<Io, SendError> {
+    pub(crate) async fn connect(&self, deadline: Instant) -> Result<Io, SendError> {
         if let Host::Socket(path) = &self.endpoint.host {
             let stream = self.open_unix(path, deadline).await?;
             return Ok(TokioIo::new(Box::new(stream)));
@@ -114,30 +106,22 @@ impl Connector {
         Ok(TokioIo::new(stream))
     }
 
-    async fn resolve(&mut self, deadline: Instant) -> Result<Vec<SocketAddr>, SendError> {
+    async fn resolve(&self, deadline: Instant) -> Result<Vec<SocketAddr>, SendError> {
         let port = self.endpoint.port;
         let name = match &self.endpoint.host {
             Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
-            host if host.is_localhost() => {
-                return Ok(LOCALHOST.map(|address| SocketAddr::new(address, port)).to_vec());
-            }
             Host::Name(name) => name,
             Host::Socket(_) => return Ok(Vec::new()),
         };
-        let failed = |source| SendError::Resolve { name: name.clone(), source: Box::new(source) };
-        let resolver = match &mut self.resolver {
-            Some(resolver) => resolver,
-            empty => {
-                let builder = TokioResolver::builder_tokio().map_err(failed)?;
-                empty.insert(builder.build().map_err(failed)?)
+        match self.resolver.lookup(name, deadline).await {
+            Ok(Answer { addresses, .. }) => {
+                Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
             }
-        };
-        let answer = timeout_at(deadline, resolver.lookup_ip(name.as_str()))
-            .await
-            .map_err(|_elapsed| SendError::Timeout { phase: Phase::Resolve })?
-            .map_err(failed)?;
-        let addresses: Vec<IpAddr> = answer.iter().take(ADDRESSES_MAX).collect();
-        Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+            Err(NameError::Timeout) => Err(SendError::Timeout { phase: Phase::Resolve }),
+            Err(NameError::Unknown { source } | NameError::Unanswered { source }) => {
+                Err(SendError::Resolve { name: name.clone(), source })
+            }
+        }
     }
 
     /// The error of the last address stands for all.

@@ -165,11 +165,6 @@ impl Host {
             _ => false,
         }
     }
-
-    /// The name that always means this machine.
-    pub(crate) fn is_localhost(&self) -> bool {
-        matches!(self, Self::Name(name) if name.eq_ignore_ascii_case("localhost"))
-    }
 }
 
 impl fmt::Display for Endpoint {

@@ -1,6 +1,6 @@
 //! Talking to others: name resolution, TLS settings, a small HTTP/1 client.
 //!
-//! endpoint (what was typed) → connect (resolve, TCP or unix, TLS) → connection (one request at a
+//! endpoint (what was typed) → connect (resolver, TCP or unix, TLS) → connection (one request at a
 //! time) → client (keeps the connection between requests). A request goes in with its whole body,
 //! an answer with a bounded body comes out, or an error that says whether the request may have been
 //! read by the peer. Nothing here retries against a failing peer: patience is the caller's.
@@ -11,6 +11,7 @@ mod connect;
 mod connection;
 mod endpoint;
 mod proxy_header;
+mod resolver;
 mod tls;
 
 pub use causes::with_causes;
@@ -18,4 +19,5 @@ pub use client::{Client, ClientLimits, Phase, Response, SendError};
 pub use connect::{Address, Dialing};
 pub use connection::BodyEnd;
 pub use endpoint::{Endpoint, EndpointError};
+pub use resolver::{ADDRESSES_MAX, Answer, NameError, Resolver};
 pub use tls::{TlsError, TlsSettings};

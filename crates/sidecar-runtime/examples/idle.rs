@@ -4,10 +4,13 @@
 //! it: a slow end, an end that never comes, panics, a start that fails. Idle, it is what the
 //! runtime itself costs in memory and wake-ups.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use sidecar_runtime::{Context, Lifecycle, Outcome, Rejections, Sidecar, StartError, setting};
+use sidecar_runtime::{
+    Answer, Context, Lifecycle, Outcome, Rejections, Sidecar, StartError, Subcommand, setting,
+};
 
 #[derive(Debug, clap::Args)]
 struct IdleArgs {
@@ -59,6 +62,18 @@ impl Sidecar for Idle {
     const ADMIN_PORT: u16 = 9199;
     type Args = IdleArgs;
     type Config = IdleConfig;
+
+    fn subcommands() -> Vec<Subcommand<IdleConfig>> {
+        let about = Some("Says each word with the time to linger");
+        let repeat = Subcommand { name: "repeat", about, words: Some("WORD"), answer: repeat };
+        let sigh = Subcommand {
+            name: "sigh",
+            about: None,
+            words: None,
+            answer: |_, _| Answer::Remark("oh\n".to_owned()),
+        };
+        vec![repeat, sigh]
+    }
 
     fn configure(args: IdleArgs, rejections: &mut Rejections) -> Option<IdleConfig> {
         let acts = [
@@ -113,6 +128,11 @@ impl Sidecar for Idle {
             }
         }
     }
+}
+
+fn repeat(config: &IdleConfig, words: &[OsString]) -> Answer {
+    let line = |word: &OsString| format!("{} {:?}\n", word.display(), config.linger);
+    Answer::Data(words.iter().map(line).collect::<String>().into_bytes())
 }
 
 #[expect(clippy::panic, reason = "the tests watch what the runtime makes of it")]

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::builder::OsStringValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
@@ -20,12 +21,14 @@ use crate::listen::{Listen, PASSED, listen};
 use crate::rejections::Rejections;
 use crate::setting;
 use crate::settings_file::{self, FileDefault};
-use crate::sidecar::Sidecar;
+use crate::sidecar::{Answer, Sidecar, Subcommand};
 use crate::telemetry::{LogFormat, LogSettings};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Addresses of the admin port.
 const LISTENS_MAX: usize = 16;
+/// The words behind an image's own subcommand, in clap.
+const WORDS: &str = "words";
 
 /// The flags that every image has, as typed.
 #[derive(Debug, Args)]
@@ -62,6 +65,7 @@ pub(crate) enum Request<C> {
     Run(RuntimeSettings, C),
     Check(C),
     Healthcheck { listens: Vec<Listen>, path: &'static str },
+    Say(Answer),
 }
 
 /// The outcome of reading all settings.
@@ -94,11 +98,24 @@ pub fn command<S: Sidecar>() -> Command {
         .version(VERSION)
         .disable_help_subcommand(true)
         .subcommands([check, healthcheck])
+        .subcommands(S::subcommands().iter().map(own_subcommand))
         .mut_arg("admin_listen", |arg| arg.default_value(default_listen::<S>()))
         .mut_args(|arg| {
             with_variable(arg, &prefix, S::PEER_VARIABLES, |name| std::env::var_os(name))
         })
         .mut_args(|arg| arg.global(true).hide_env_values(true))
+}
+
+fn own_subcommand<C>(own: &Subcommand<C>) -> Command {
+    let command = match own.about {
+        Some(about) => Command::new(own.name).about(about),
+        None => Command::new(own.name).hide(true),
+    };
+    let words = own.words.map(|name| {
+        let words = Arg::new(WORDS).value_name(name).required(true).num_args(1..);
+        words.value_parser(OsStringValueParser::new())
+    });
+    command.args(words)
 }
 
 /// Reads everything. `arguments` begin with the program's name.
@@ -154,10 +171,20 @@ fn request<S: Sidecar>(
     };
     let config = S::configure(args, rejections);
     debug_assert!(config.is_some() || !rejections.is_empty(), "None without a rejection");
-    match matches.subcommand_name() {
-        Some(_) => config.map(Request::Check),
-        None => runtime.zip(config).map(|(runtime, config)| Request::Run(runtime, config)),
-    }
+    let Some((name, inner)) = matches.subcommand() else {
+        return runtime.zip(config).map(|(runtime, config)| Request::Run(runtime, config));
+    };
+    let config = config?;
+    let own = S::subcommands().into_iter().find(|own| own.name == name);
+    Some(match own {
+        Some(own) => Request::Say((own.answer)(&config, &words_of(inner))),
+        None => Request::Check(config),
+    })
+}
+
+fn words_of(matches: &ArgMatches) -> Vec<OsString> {
+    let words = matches.try_get_many::<OsString>(WORDS).ok().flatten();
+    words.into_iter().flatten().cloned().collect()
 }
 
 fn runtime_settings<S: Sidecar>(

@@ -39,5 +39,5 @@ pub use self::{
     negotiation::{Format, accepts_gzip},
     rejections::{Rejection, Rejections},
     run::main,
-    sidecar::{Context, Outcome, Sidecar, StartError},
+    sidecar::{Answer, Context, Outcome, Sidecar, StartError, Subcommand},
 };

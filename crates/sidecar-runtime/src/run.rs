@@ -29,7 +29,7 @@ use crate::lifecycle::Lifecycle;
 use crate::listen::Listen;
 use crate::metrics::MetricRegistry;
 use crate::rejections::Rejections;
-use crate::sidecar::{Context, Outcome, Sidecar, StartError};
+use crate::sidecar::{Answer, Context, Outcome, Sidecar, StartError};
 use crate::telemetry;
 
 /// What an image gets after the deadline to say what is left.
@@ -46,7 +46,7 @@ const BLOCKING_THREADS_MAX: usize = 8;
 pub fn main<S: Sidecar>() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let exit = match cli::parse::<S>(arguments) {
-        Parsed::Print(text) => print(&text),
+        Parsed::Print(text) => say(&Answer::Data(text.into_bytes())),
         Parsed::Settled { log, unknown_variables, request } => {
             telemetry::install(log);
             for variable in unknown_variables {
@@ -59,6 +59,7 @@ pub fn main<S: Sidecar>() -> ExitCode {
                     Exit::Success
                 }
                 Ok(Request::Healthcheck { listens, path }) => check_health(&listens, path),
+                Ok(Request::Say(answer)) => say(&answer),
                 Err(rejections) => report_rejections(&rejections),
             }
         }
@@ -66,9 +67,13 @@ pub fn main<S: Sidecar>() -> ExitCode {
     exit.into()
 }
 
-fn print(text: &str) -> Exit {
+fn say(answer: &Answer) -> Exit {
+    let written = match answer {
+        Answer::Data(bytes) => io::stdout().write_all(bytes),
+        Answer::Remark(text) => io::stderr().write_all(text.as_bytes()),
+    };
     // A reader that has gone away, as in `--help | head -1`, has got what it wanted.
-    match io::stdout().write_all(text.as_bytes()) {
+    match written {
         Ok(()) | Err(_) => Exit::Success,
     }
 }

@@ -39,6 +39,12 @@ pub trait Sidecar: Sized + 'static {
     /// The settings in effect. They are logged at the start, so a secret masks itself in `Debug`.
     type Config: Debug;
 
+    /// Subcommands of the image's own, besides `check` and `healthcheck`.
+    #[must_use]
+    fn subcommands() -> Vec<Subcommand<Self::Config>> {
+        Vec::new()
+    }
+
     /// Turns the command line of the program that the image replaces into the image's own.
     #[must_use]
     fn peer_arguments(arguments: Vec<OsString>) -> Vec<OsString> {
@@ -61,6 +67,30 @@ pub trait Sidecar: Sized + 'static {
     /// Works until drained. It obeys `context.lifecycle`, and it must not block the thread:
     /// signals, probes and the deadline are served by the same one.
     fn run(self) -> impl Future<Output = Outcome>;
+}
+
+/// A subcommand that answers from the settings alone; nothing is started for it. It ends with exit
+/// status 0, or 64 if a setting is rejected.
+#[derive(Debug, Clone, Copy)]
+pub struct Subcommand<C> {
+    /// Its word on the command line.
+    pub name: &'static str,
+    /// One line for `--help`; without it the subcommand is not shown there.
+    pub about: Option<&'static str>,
+    /// What the words behind it are called, such as `KEY`. It takes one or more of them, or none if
+    /// they have no name.
+    pub words: Option<&'static str>,
+    /// Gives the answer.
+    pub answer: fn(&C, &[OsString]) -> Answer,
+}
+
+/// What a subcommand says, as it is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Data, for stdout.
+    Data(Vec<u8>),
+    /// What the program that the image replaces says on stderr.
+    Remark(String),
 }
 
 /// What the runtime lends to an image from its start on.

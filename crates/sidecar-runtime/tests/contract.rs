@@ -125,6 +125,28 @@ fn help_and_version_are_data() {
 }
 
 #[test]
+fn subcommands_of_an_image_answer_from_its_settings() {
+    for (arguments, status, stdout) in [
+        (&["repeat", "a", "b"][..], 0, "a 0ns\nb 0ns\n"),
+        (&["--linger=2s", "repeat", "a"], 0, "a 2s\n"),
+        (&["repeat", "--linger", "2s", "--", "-a", "a b"], 0, "-a 2s\na b 2s\n"),
+        (&["repeat"], 64, ""),
+        (&["repeat", "a", "--linger=long"], 64, ""),
+        (&["sigh", "a"], 64, ""),
+    ] {
+        let output = output(&mut idle(arguments));
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}");
+        assert_eq!(text(&output.stdout), stdout, "{arguments:?}");
+        assert_eq!(output.stderr.is_empty(), status == 0, "{}", text(&output.stderr));
+    }
+    let output = output(&mut idle(&["sigh"]));
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("", "oh\n"));
+    let help = self::output(&mut idle(&["--help"]));
+    let help = text(&help.stdout);
+    assert!(help.contains("  repeat ") && !help.contains("sigh"), "{help}");
+}
+
+#[test]
 fn all_bad_settings_are_rejected_together_one_line_each() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.yaml");

@@ -1,0 +1,176 @@
+//! Why a client has a server connection of its own, and until when.
+//!
+//! Redis keeps state by connection: a transaction, watched keys, subscriptions, the database. While
+//! a client has any, its requests go over a private connection; when the state has gone and all is
+//! answered, the connection is free for the next who needs one. What the state is follows from the
+//! requests that were sent; only the number of subscriptions is told by the server.
+
+use redis_commands::Pin as Reason;
+use resp::Args;
+
+/// A client's private connection.
+#[derive(Debug)]
+pub(crate) struct Pin {
+    /// Its place among the lanes.
+    pub(crate) lane: usize,
+    /// MULTI was sent, EXEC or DISCARD was not.
+    is_in_transaction: bool,
+    is_watching: bool,
+    pub(crate) is_monitoring: bool,
+    /// SELECT chose another database.
+    is_elsewhere: bool,
+    /// Subscriptions to channels and patterns, and to shard channels, as the server counts them.
+    subscriptions: [u64; 2],
+    /// Messages that confirm a subscription or its end, and are to come.
+    confirmations: usize,
+}
+
+/// What the server sends in answer to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    Reply,
+    /// It may take as long as it likes.
+    ReplyAtAnyTime,
+    /// Messages, one for each channel.
+    Messages,
+}
+
+impl Pin {
+    pub(crate) fn new(lane: usize) -> Pin {
+        Pin {
+            lane,
+            is_in_transaction: false,
+            is_watching: false,
+            is_monitoring: false,
+            is_elsewhere: false,
+            subscriptions: [0; 2],
+            confirmations: 0,
+        }
+    }
+
+    /// Why it is needed, for CLIENT LIST.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        let reasons = [
+            (self.is_in_transaction || self.is_watching, Reason::Transaction),
+            (self.is_subscribed(), Reason::PubSub),
+            (self.is_monitoring, Reason::Monitor),
+            (self.is_elsewhere, Reason::Select),
+        ];
+        reasons.into_iter().find_map(|(holds, reason)| holds.then_some(reason))
+    }
+
+    /// Whether anything would be lost with the connection.
+    pub(crate) fn has_state(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// Whether messages may come.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.confirmations > 0 || self.subscriptions != [0; 2]
+    }
+
+    /// Whether it only listens: what it waits for may never come.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.is_subscribed() || self.is_monitoring
+    }
+
+    /// Follows what a request does to the connection.
+    pub(crate) fn note(&mut self, reason: Option<Reason>, frame: &[u8], args: &Args) -> Expected {
+        let name = || args.get(frame, 0).to_ascii_lowercase();
+        match reason {
+            Some(Reason::Transaction) => self.note_transaction(&name()),
+            Some(Reason::Blocking | Reason::BlockOption | Reason::Wait)
+                if !self.is_in_transaction =>
+            {
+                return Expected::ReplyAtAnyTime;
+            }
+            Some(Reason::PubSub) => {
+                let ends = name().ends_with(b"unsubscribe");
+                // In a transaction it is queued; without a channel it is an error.
+                if self.is_in_transaction || (!ends && args.len() < 2) {
+                    return Expected::Reply;
+                }
+                self.confirmations += (args.len() - 1).max(1);
+                return Expected::Messages;
+            }
+            Some(Reason::Monitor) => self.is_monitoring = true,
+            Some(Reason::Select) => {
+                self.is_elsewhere = args.len() != 2 || args.get(frame, 1) != b"0";
+            }
+            _ => {}
+        }
+        Expected::Reply
+    }
+
+    fn note_transaction(&mut self, name: &[u8]) {
+        match name {
+            b"multi" => self.is_in_transaction = true,
+            b"watch" => self.is_watching = true,
+            b"unwatch" => self.is_watching = false,
+            // EXEC and DISCARD end both.
+            _ => (self.is_in_transaction, self.is_watching) = (false, false),
+        }
+    }
+
+    /// Follows what a message says about subscriptions.
+    pub(crate) fn note_message(&mut self, message: &Message) {
+        if let Message::Confirmation { is_shard, count } = message {
+            self.subscriptions[usize::from(*is_shard)] = *count;
+            self.confirmations = self.confirmations.saturating_sub(1);
+        }
+    }
+}
+
+/// A message that is no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Message {
+    Published,
+    /// So many subscriptions there are now.
+    Confirmation {
+        is_shard: bool,
+        count: u64,
+    },
+}
+
+impl Message {
+    /// Reads a whole frame; `None` if it is a reply.
+    pub(crate) fn read(frame: &[u8]) -> Option<Message> {
+        if !matches!(frame.first(), Some(b'*' | b'>')) {
+            return None;
+        }
+        let mut elements = resp::elements(frame)?;
+        let kind = elements.next()?.strip_suffix(b"\r\n")?;
+        let kind = kind.rsplit(|byte| *byte == b'\n').next()?;
+        match kind {
+            b"message" | b"pmessage" | b"smessage" => Some(Message::Published),
+            b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe" | b"ssubscribe"
+            | b"sunsubscribe" => {
+                let count = resp::integer(elements.last()?)?;
+                let is_shard = kind.starts_with(b"ss") || kind.starts_with(b"sun");
+                Some(Message::Confirmation { is_shard, count: count.unsigned_abs() })
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_told_from_replies() {
+        let confirmation = |is_shard, count| Some(Message::Confirmation { is_shard, count });
+        for (frame, message) in [
+            (&b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"[..], Some(Message::Published)),
+            (b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", confirmation(false, 1)),
+            (b">3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n", confirmation(true, 0)),
+            (b"*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n", confirmation(false, 0)),
+            (b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", None),
+            (b"*0\r\n", None),
+            (b"+OK\r\n", None),
+        ] {
+            assert_eq!(Message::read(frame), message, "{}", frame.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! Everything that one data thread knows: clients, server connections, and the memory they hold.
+//!
+//! One structure behind one `RefCell`, borrowed by thin tasks for as long as a poll takes, never
+//! across an await. A task per client reads and scans; a task per server connection writes what
+//! has gathered and hands out replies; one flusher writes to all clients that got something in a
+//! turn of the event loop, so that a pipeline's replies leave in one system call. Threads share
+//! nothing but counters and name watches. A channel between tasks was not taken: it costs an
+//! allocation and a wake-up for each request.
+
+mod account;
+mod answering;
+mod body;
+mod lanes;
+mod private;
+mod reading;
+mod replies;
+mod requests;
+mod split;
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use placement::Ring;
+use resp::{Args, RequestLimits};
+use sidecar_runtime::Lifecycle;
+use slab::Slab;
+
+use crate::client::{Client, ClientRef, Ending, Wait};
+use crate::config::{Config, PoolConfig};
+use crate::lane::Lane;
+use crate::local::Session;
+use crate::merge::Merge;
+use crate::metrics::{Metrics, ThreadCounters};
+use crate::names::NameWatch;
+use crate::outbox::{Blocks, Outbox};
+use crate::server::Server;
+use crate::socket::Socket;
+
+/// Bytes read at once; one buffer for all connections of a thread.
+const SCRATCH_BYTES: usize = 128 * 1024;
+/// Until a server told its own version. Clients choose features by it.
+const VERSION_UNTIL_KNOWN: &str = "7.0.0";
+
+/// The state of one data thread.
+pub(crate) struct Worker {
+    pub(crate) shared: Shared,
+    pub(crate) pools: Vec<Pool>,
+    clients: Slab<Client>,
+    pub(crate) lanes: Slab<Lane>,
+    merges: Slab<Merge>,
+    blocks: Blocks,
+    scratch: Vec<u8>,
+    args: Args,
+    /// Key positions and servers of the command at hand.
+    positions: Vec<usize>,
+    /// Clients that got something to write in this turn.
+    dirty: Vec<usize>,
+    flusher: Option<Waker>,
+    /// Clients that wait because all memory is in use.
+    starved: Vec<usize>,
+    /// Memory of all clients, in bytes.
+    held: usize,
+    started: Instant,
+    pub(crate) now: Duration,
+    pub(crate) version: String,
+    pub(crate) is_stopping: bool,
+    this: Weak<RefCell<Worker>>,
+}
+
+/// What threads have in common.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
+    pub(crate) counters: Arc<ThreadCounters>,
+    /// Those of all threads.
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) lifecycle: Lifecycle,
+    /// Clients of each pool, of all threads.
+    pub(crate) clients: Arc<[AtomicUsize]>,
+    pub(crate) last_client_id: Arc<std::sync::atomic::AtomicU64>,
+    /// The thread's share of `memory_max`, in bytes.
+    pub(crate) memory_max: usize,
+}
+
+/// One pool as a thread sees it.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) ring: Ring,
+    pub(crate) servers: Vec<Server>,
+}
+
+impl Pool {
+    pub(crate) fn new(config: &PoolConfig, names: Vec<Option<NameWatch>>) -> Pool {
+        Pool { ring: config.ring(), servers: names.into_iter().map(Server::new).collect() }
+    }
+
+    /// With one server nothing is split, refused or answered that it can do itself.
+    pub(crate) fn is_transparent(&self) -> bool {
+        self.servers.len() == 1
+    }
+
+    /// Puts into the ring what is not ejected.
+    pub(crate) fn rebuild(&mut self) {
+        let live: Vec<bool> = self.servers.iter().map(|server| !server.is_ejected).collect();
+        self.ring.rebuild(&live);
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Shared, pools: Vec<Pool>) -> Rc<RefCell<Worker>> {
+        Rc::new_cyclic(|this| {
+            RefCell::new(Worker {
+                shared,
+                pools,
+                clients: Slab::new(),
+                lanes: Slab::new(),
+                merges: Slab::new(),
+                blocks: Blocks::default(),
+                scratch: Vec::new(),
+                args: Args::new(),
+                positions: Vec::new(),
+                dirty: Vec::new(),
+                flusher: None,
+                starved: Vec::new(),
+                held: 0,
+                started: Instant::now(),
+                now: Duration::ZERO,
+                version: VERSION_UNTIL_KNOWN.to_owned(),
+                is_stopping: false,
+                this: this.clone(),
+            })
+        })
+    }
+
+    /// Looks at the clock; once in each poll of a task.
+    pub(crate) fn tick(&mut self) {
+        self.now = self.started.elapsed();
+    }
+
+    pub(crate) fn config(&self, pool: usize) -> &PoolConfig {
+        &self.shared.config.pools[pool]
+    }
+
+    /// Takes a new connection, unless `client_connections` are there.
+    pub(crate) fn admit(&mut self, pool: usize, socket: Socket) -> Option<usize> {
+        self.tick();
+        let counters = self.shared.counters.pool(pool);
+        let count = &self.shared.clients[pool];
+        let connections_max = self.config(pool).client_connections;
+        let others = count.fetch_add(1, Ordering::Relaxed);
+        if connections_max.is_some_and(|max| others >= max) {
+            count.fetch_sub(1, Ordering::Relaxed);
+            counters.clients_refused.add(1);
+            // Redis' own words; a peer that has gone already needs none.
+            let (mut outbox, blocks) = (Outbox::default(), &mut self.blocks);
+            outbox.push(b"-ERR max number of clients reached\r\n", blocks);
+            drop(socket.write_now(&mut outbox, blocks));
+            outbox.clear(blocks);
+            return None;
+        }
+        counters.clients_accepted.add(1);
+        let id = self.shared.last_client_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let session = Session::new(id, self.config(pool).auth.is_none());
+        let limit = self.shared.config.client_buffer;
+        Some(self.clients.insert(Client::new(id, pool, socket, session, self.now, limit)))
+    }
+
+    /// Ends a client; what it has under way goes to nobody.
+    fn remove_client(&mut self, key: usize) {
+        let mut client = self.clients.remove(key);
+        self.held -= client.counted;
+        client.outbox.clear(&mut self.blocks);
+        if let Some(pin) = client.pin.take() {
+            self.drop_private(pin.lane);
+        }
+        if client.holds_up {
+            self.wake_held_up_by(client.id);
+        }
+        self.shared.clients[client.pool].fetch_sub(1, Ordering::Relaxed);
+        self.shared.counters.pool(client.pool).clients_closed.add(1);
+        if self.clients.is_empty() {
+            self.clients.shrink_to_fit();
+            self.blocks.release();
+        }
+    }
+
+    pub(crate) fn client_count(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// The client of that name, if it is still there.
+    fn client(&mut self, named: ClientRef) -> Option<&mut Client> {
+        find(&mut self.clients, named)
+    }
+
+    fn limits(client: &Client) -> RequestLimits {
+        if client.session.authenticated {
+            RequestLimits::OPEN
+        } else {
+            RequestLimits::UNAUTHENTICATED
+        }
+    }
+
+    /// From now on nothing more is read; what is under way is answered.
+    pub(crate) fn stop_reading(&mut self) {
+        self.is_stopping = true;
+        for (_, client) in &mut self.clients {
+            if client.ending == Ending::No {
+                client.ending = Ending::Answering;
+            }
+            if let Some(waker) = &client.waker {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Puts a client on the flusher's list.
+    fn touch(&mut self, key: usize) {
+        let client = &mut self.clients[key];
+        if !client.is_dirty {
+            client.is_dirty = true;
+            self.dirty.push(key);
+            if self.dirty.len() == 1
+                && let Some(flusher) = &self.flusher
+            {
+                flusher.wake_by_ref();
+            }
+        }
+    }
+
+    /// Writes to every client that got something since the last time. It runs behind all tasks
+    /// that were ready with it.
+    pub(crate) fn poll_flusher(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.flusher.is_none() {
+            self.flusher = Some(context.waker().clone());
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        for key in &dirty {
+            self.flush(*key);
+        }
+        debug_assert!(self.dirty.is_empty(), "flushing gives no client anything to write");
+        self.dirty = dirty;
+        self.dirty.clear();
+        self.shared.counters.queue_bytes_out.set(self.held as u64);
+        Poll::Pending
+    }
+
+    fn flush(&mut self, key: usize) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        client.is_dirty = false;
+        if client.ending != Ending::Now
+            && client.socket.write_now(&mut client.outbox, &mut self.blocks).is_err()
+        {
+            client.ending = Ending::Now;
+        }
+        self.settle(key);
+    }
+
+    /// After bytes have left: lets go on who waited for that.
+    fn settle(&mut self, key: usize) {
+        self.release_pin(key);
+        let limit = self.shared.config.client_buffer;
+        let client = &mut self.clients[key];
+        let can_go_on = match client.waits {
+            Wait::Nothing | Wait::Server => false,
+            Wait::Room => client.has_room(limit),
+            Wait::Answers => client.under_way() == 0,
+        };
+        let is_blocked = !client.outbox.is_empty();
+        if can_go_on || is_blocked || client.ending != Ending::No {
+            client.wake();
+        }
+        if client.holds_up && client.outbox.len() <= limit / 2 {
+            client.holds_up = false;
+            let id = client.id;
+            self.wake_held_up_by(id);
+        }
+        self.count_memory(key);
+    }
+
+    fn wake_held_up_by(&mut self, id: u64) {
+        for (_, lane) in &mut self.lanes {
+            if lane.hold.by.is_some_and(|(by, _)| by == id) {
+                lane.wake();
+            }
+        }
+    }
+}
+
+/// The client of that name, if it is still there.
+fn find(clients: &mut Slab<Client>, named: ClientRef) -> Option<&mut Client> {
+    let client = clients.get_mut(named.place())?;
+    (ClientRef::new(named.place(), client.id) == named).then_some(client)
+}

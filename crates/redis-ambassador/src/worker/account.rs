@@ -1,0 +1,88 @@
+//! The memory of all clients of a thread, and what gives way when there is too much of it.
+//!
+//! Above the thread's share, only clients that hold next to nothing are read, and servers are not
+//! read for others. If that does not help for as long as a stall may last, the client that holds
+//! most is closed, and so on.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time;
+
+use super::Worker;
+use crate::client::Ending;
+
+/// What a client may hold whatever the others do, in bytes.
+pub(super) const ALWAYS_BYTES: usize = 16 * 1024;
+/// How often a thread that is above its share looks again.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+impl Worker {
+    /// Brings the account up to date for one client.
+    pub(super) fn count_memory(&mut self, key: usize) {
+        let was_over = self.is_over();
+        let client = &mut self.clients[key];
+        let held = client.held();
+        self.held = self.held - client.counted + held;
+        client.counted = held;
+        if self.is_over()
+            && !was_over
+            && let Some(this) = self.this.upgrade()
+        {
+            self.spawn(watch(this));
+        }
+    }
+
+    /// Whether clients hold more than they may together.
+    pub(super) fn is_over(&self) -> bool {
+        self.held > self.shared.memory_max
+    }
+
+    /// Has a client wait until memory is free.
+    pub(super) fn starve(&mut self, key: usize) {
+        self.starved.push(key);
+        self.shared.counters.memory_waits.add(1);
+    }
+
+    fn feed_starved(&mut self) {
+        for key in std::mem::take(&mut self.starved) {
+            if let Some(client) = self.clients.get_mut(key) {
+                client.wake();
+            }
+        }
+        for (_, lane) in &mut self.lanes {
+            lane.wake();
+        }
+    }
+
+    fn close_largest(&mut self) {
+        let largest = self.clients.iter_mut().max_by_key(|(_, client)| client.counted);
+        let Some((_, client)) = largest else { return };
+        tracing::warn!(
+            client = client.id,
+            bytes = client.counted,
+            memory_max = self.shared.memory_max,
+            "Client closed: all memory is in use, and it holds most"
+        );
+        client.ending = Ending::Now;
+        client.wake();
+        self.shared.counters.pool(client.pool).clients_closed_memory.add(1);
+    }
+}
+
+/// Runs while the thread is above its share.
+async fn watch(worker: Rc<RefCell<Worker>>) {
+    let mut over = Duration::ZERO;
+    loop {
+        time::sleep(LOOK_EVERY).await;
+        let mut worker = worker.borrow_mut();
+        if !worker.is_over() {
+            return worker.feed_starved();
+        }
+        over += LOOK_EVERY;
+        if over >= worker.shared.config.client_stall_timeout {
+            worker.close_largest();
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The turn of a lane's task: write what has gathered, read, hand out replies, watch the time.
+//!
+//! A reply whose client is next in turn goes straight from the read buffer to the client's outbox,
+//! piece by piece if it is large. If that client has no room, the lane is not read until it has, or
+//! until the client has held it up for too long and is closed. A reply that comes before its turn
+//! is kept until it is whole.
+
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{self, Instant};
+
+use super::account::ALWAYS_BYTES;
+use super::{Worker, find};
+use crate::client::Ending;
+use crate::lane::{LANE_OUTBOX_MAX, LaneUse, Target, Waiter};
+use crate::server::Failure;
+
+/// Reads of one lane before others have their turn.
+const READS_PER_TURN: usize = 4;
+
+/// How a lane's connection ended.
+pub(crate) type LaneEnd = Option<Failure>;
+
+impl Worker {
+    /// Ready when there is something to send and no connection, or nothing more to do at all.
+    pub(crate) fn poll_wanted(&mut self, key: usize, context: &mut Context<'_>) -> Poll<()> {
+        let lane = &mut self.lanes[key];
+        lane.waker = Some(context.waker().clone());
+        lane.is_woken = false;
+        let is_wanted = !lane.waiters.is_empty() || !lane.outbox.is_empty() || lane.is_retired;
+        if is_wanted { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Ready when the connection has ended.
+    pub(crate) fn poll_lane(&mut self, key: usize, context: &mut Context<'_>) -> Poll<LaneEnd> {
+        self.tick();
+        let lane = &mut self.lanes[key];
+        lane.waker.get_or_insert_with(|| context.waker().clone());
+        lane.is_woken = false;
+        if let Some(end) = self.write_lane(key, context) {
+            return Poll::Ready(end);
+        }
+        let mut turns = 0;
+        loop {
+            match self.read_lane(key, context) {
+                Poll::Pending => break,
+                Poll::Ready(Some(end)) => return Poll::Ready(end),
+                Poll::Ready(None) => turns += 1,
+            }
+            if turns == READS_PER_TURN {
+                context.waker().wake_by_ref();
+                break;
+            }
+        }
+        let lane = &self.lanes[key];
+        if lane.is_retired && lane.waiters.is_empty() {
+            return Poll::Ready(None);
+        }
+        let counters = self.shared.counters.pool(lane.pool).server(lane.server);
+        counters.in_flight.set(lane.waiters.len() as u64);
+        counters.queue_bytes.set(lane.outbox.len() as u64);
+        self.poll_time(key, context)
+    }
+
+    fn write_lane(&mut self, key: usize, context: &mut Context<'_>) -> Option<LaneEnd> {
+        let lane = &mut self.lanes[key];
+        let socket = lane.socket.as_mut().expect("a lane that is up has a socket");
+        if let Poll::Ready(Err(error)) =
+            socket.poll_write(context, &mut lane.outbox, &mut self.blocks)
+        {
+            return Some(Some(Failure::of(&error)));
+        }
+        if !lane.blocked.is_empty() && lane.outbox.len() <= LANE_OUTBOX_MAX / 2 {
+            self.unblock(key);
+        }
+        None
+    }
+
+    /// Reads once and hands out. Pending also while the lane is held up.
+    fn read_lane(&mut self, key: usize, context: &mut Context<'_>) -> Poll<Option<LaneEnd>> {
+        if !self.lanes[key].unread.is_empty() {
+            let unread = std::mem::take(&mut self.lanes[key].unread);
+            if let Err(failure) = self.hand_out(key, &unread) {
+                return Poll::Ready(Some(Some(failure)));
+            }
+            if !self.lanes[key].unread.is_empty() {
+                return Poll::Pending;
+            }
+        }
+        let mut scratch = self.take_scratch();
+        let lane = &mut self.lanes[key];
+        let socket = lane.socket.as_mut().expect("a lane that is up has a socket");
+        let read = socket.poll_read(context, &mut scratch);
+        let handed = match &read {
+            Poll::Ready(Ok(count)) if *count > 0 => {
+                lane.heard = self.now;
+                let (pool, server) = (lane.pool, lane.server);
+                let counters = self.shared.counters.pool(pool).server(server);
+                counters.reply_bytes.add(*count as u64);
+                self.hand_out(key, &scratch)
+            }
+            _ => Ok(()),
+        };
+        self.give_scratch(scratch);
+        Poll::Ready(match (ready!(read), handed) {
+            (_, Err(failure)) => Some(Some(failure)),
+            (Ok(0), _) => Some(Some(Failure::Closed)),
+            (Ok(_), _) => None,
+            (Err(error), _) => Some(Some(Failure::of(&error))),
+        })
+    }
+
+    /// Gives each reply to whom it is for.
+    fn hand_out(&mut self, key: usize, data: &[u8]) -> Result<(), Failure> {
+        let mut at = 0;
+        while at < data.len() {
+            if self.is_held_up(key) {
+                self.lanes[key].unread.extend_from_slice(&data[at..]);
+                return Ok(());
+            }
+            let lane = &mut self.lanes[key];
+            let (count, is_whole) =
+                lane.scan.advance(&data[at..]).map_err(|_error| Failure::Garbage)?;
+            let piece = &data[at..at + count];
+            at += count;
+            self.hand_out_piece(key, piece, is_whole)?;
+        }
+        Ok(())
+    }
+
+    fn hand_out_piece(&mut self, key: usize, piece: &[u8], is_whole: bool) -> Result<(), Failure> {
+        let lane = &mut self.lanes[key];
+        lane.reply_bytes += piece.len();
+        if lane.use_ != LaneUse::Shared && self.is_private_push(key, piece, is_whole) {
+            return Ok(());
+        }
+        let lane = &mut self.lanes[key];
+        let Some(&waiter) = lane.waiters.front() else { return Err(Failure::Garbage) };
+        if let Target::Slot { client: named, slot } = waiter.target {
+            let found = find(&mut self.clients, named);
+            let is_there = found.is_some();
+            if let Some(client) = found {
+                if lane.partial.is_empty() && is_whole && piece.len() == lane.reply_bytes {
+                    client.reply(slot, piece, &mut self.blocks);
+                } else if client.is_first(slot) {
+                    client.leave(&lane.partial, &mut self.blocks);
+                    lane.partial = Vec::new();
+                    client.leave(piece, &mut self.blocks);
+                    if is_whole {
+                        client.left(lane.reply_bytes, &mut self.blocks);
+                    }
+                } else {
+                    lane.partial.extend_from_slice(piece);
+                    if is_whole {
+                        client.reply(slot, &lane.partial, &mut self.blocks);
+                        lane.partial = Vec::new();
+                    }
+                }
+            }
+            if is_whole {
+                self.answered(key, waiter);
+            }
+            if is_there {
+                self.touch(named.place());
+            } else if is_whole {
+                self.drop_reply(key);
+            }
+            return Ok(());
+        }
+        if let Target::Part { .. } = waiter.target {
+            lane.partial.extend_from_slice(piece);
+        }
+        if is_whole {
+            let reply = std::mem::take(&mut lane.partial);
+            self.answered(key, waiter);
+            match waiter.target {
+                Target::Part { .. } => self.complete_part(waiter, reply),
+                Target::Slot { .. } | Target::Nobody => self.drop_reply(key),
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a reply that nobody waits for any more.
+    fn drop_reply(&self, key: usize) {
+        self.shared.counters.pool(self.lanes[key].pool).replies_dropped.add(1);
+    }
+
+    /// Books a whole reply.
+    pub(super) fn answered(&mut self, key: usize, waiter: Waiter) {
+        let lane = &mut self.lanes[key];
+        lane.waiters.pop_front();
+        lane.reply_bytes = 0;
+        lane.hold.before = Duration::ZERO;
+        let (pool, server) = (lane.pool, lane.server);
+        self.pools[pool].servers[server].answered();
+        let counters = self.shared.counters.pool(pool);
+        counters.server(server).replies.add(1);
+        counters.observe(waiter.class, self.now.saturating_sub(waiter.sent));
+    }
+
+    /// Gives a whole reply to whom it is for.
+    pub(super) fn complete(&mut self, waiter: Waiter, reply: &[u8]) {
+        match waiter.target {
+            Target::Slot { client: named, slot } => {
+                if let Some(client) = find(&mut self.clients, named) {
+                    client.reply(slot, reply, &mut self.blocks);
+                    self.touch(named.place());
+                }
+            }
+            Target::Part { .. } => self.complete_part(waiter, reply.to_vec()),
+            Target::Nobody => {}
+        }
+    }
+
+    fn complete_part(&mut self, waiter: Waiter, reply: Vec<u8>) {
+        let Target::Part { merge, part } = waiter.target else { return };
+        if !self.merges[merge].add(usize::from(part), reply) {
+            return;
+        }
+        let merge = self.merges.remove(merge);
+        let owner = merge.owner;
+        if let Some(client) = find(&mut self.clients, owner.client) {
+            client.merged(owner.slot, Box::new(merge), &mut self.blocks);
+            self.touch(owner.client.place());
+        }
+    }
+
+    /// Whether the client in front has no room for more. If so, it is noted.
+    fn is_held_up(&mut self, key: usize) -> bool {
+        let is_over = self.is_over();
+        let limit = self.shared.config.client_buffer;
+        let lane = &mut self.lanes[key];
+        let holder = match (lane.waiters.front().map(|waiter| waiter.target), lane.use_) {
+            (Some(Target::Slot { client, .. }), _) => find(&mut self.clients, client),
+            (None, LaneUse::Private(client)) => self.clients.get_mut(client),
+            _ => None,
+        };
+        let Some(client) = holder else { return lane.hold.release(self.now) };
+        let queued = client.outbox.len() + lane.partial.len();
+        let has_none = queued >= limit || (is_over && queued > ALWAYS_BYTES);
+        if !has_none || client.ending == Ending::Now {
+            return lane.hold.release(self.now);
+        }
+        if lane.hold.by.is_none() {
+            lane.hold.by = Some((client.id, self.now));
+        }
+        client.holds_up = true;
+        true
+    }
+
+    /// Fails what is overdue, and has the task woken for what will be.
+    fn poll_time(&mut self, key: usize, context: &mut Context<'_>) -> Poll<LaneEnd> {
+        loop {
+            let timeout = self.timeout(key);
+            if let Some(timeout) = timeout
+                && self.expire_overdue(key, timeout)
+            {
+                return Poll::Ready(Some(Failure::TimedOut));
+            }
+            self.close_who_stalls(key);
+            let lane = &mut self.lanes[key];
+            let stall = self.shared.config.client_stall_timeout;
+            let held_until =
+                lane.hold.by.map(|(_, since)| since + stall.saturating_sub(lane.hold.before));
+            let overdue = timeout.and_then(|timeout| lane.next_overdue(timeout));
+            let Some(next) = held_until.into_iter().chain(overdue).min() else {
+                return Poll::Pending;
+            };
+            // A timer that ends early is cheaper than one that is set for each request.
+            if lane.timer.is_none() || lane.timer_at > next || lane.timer_at <= self.now {
+                let at = Instant::from_std(self.started + next);
+                match &mut lane.timer {
+                    Some(timer) => timer.as_mut().reset(at),
+                    none => *none = Some(Box::pin(time::sleep_until(at))),
+                }
+                lane.timer_at = next;
+            }
+            let timer = lane.timer.as_mut().expect("just set");
+            ready!(timer.as_mut().poll(context));
+            lane.timer_at = Duration::ZERO;
+            self.tick();
+        }
+    }
+
+    /// Answers requests whose time is over; tells whether the server has been silent for too long.
+    fn expire_overdue(&mut self, key: usize, timeout: Duration) -> bool {
+        let now = self.now;
+        let overdue = self.lanes[key].overdue(now, timeout);
+        for index in overdue.clone() {
+            self.expire(key, index);
+        }
+        if !overdue.is_empty() {
+            self.server_timed_out(key);
+        }
+        self.lanes[key].given_up(timeout).is_some_and(|at| at <= now)
+    }
+
+    fn close_who_stalls(&mut self, key: usize) {
+        let lane = &self.lanes[key];
+        let Some((client, since)) = lane.hold.by else { return };
+        let held = self.now.saturating_sub(since) + lane.hold.before;
+        if lane.use_ != LaneUse::Shared || held < self.shared.config.client_stall_timeout {
+            return;
+        }
+        let found = self.clients.iter_mut().find(|(_, other)| other.id == client);
+        let Some((_, client)) = found else { return };
+        tracing::warn!(
+            client = client.id,
+            seconds = held.as_secs_f64(),
+            "Client closed: it does not read, and holds up others"
+        );
+        client.ending = Ending::Now;
+        client.wake();
+        self.shared.counters.pool(client.pool).clients_closed_stall.add(1);
+        let lane = &mut self.lanes[key];
+        lane.hold.by = None;
+        lane.wake();
+    }
+}

@@ -1,0 +1,223 @@
+//! MGET, MSET, DEL and their kin over several servers: one piece for each server, one reply.
+//!
+//! A command with many keys goes out in batches, each as soon as it is there and the client has
+//! room for its replies, so that neither a long command nor its long reply is ever held whole. What
+//! has gone out stays so: as with twemproxy, MSET over several servers is not atomic.
+
+use redis_commands::{Command, Split};
+use resp::{Args, RequestScan, Scanned};
+
+use super::Worker;
+use super::reading::Taken;
+use crate::client::{Body, ClientRef, Ending, SlotState, Wait};
+use crate::lane::{LANE_OUTBOX_MAX, Target, Waiter};
+use crate::merge::{Merge, Owner, Place};
+use crate::refusals;
+use crate::server::Failure;
+use crate::split::{Splitting, step};
+
+/// Keys, or pairs, in one batch.
+const BATCH_UNITS_MAX: usize = 1024;
+/// A batch that has come so far goes out without waiting for more, in bytes.
+const BATCH_BYTES: usize = 64 * 1024;
+/// No part has this number.
+const NO_PART: u16 = u16::MAX;
+
+impl Worker {
+    /// Takes a whole split command, or the first batch of one.
+    pub(super) fn split_request(
+        &mut self,
+        key: usize,
+        command: &'static Command,
+        split: Split,
+        frame: &[u8],
+        args: &Args,
+    ) -> Taken {
+        let units = (args.len() - 1) / step(split);
+        if units > BATCH_UNITS_MAX {
+            return self.begin_split(key, command, split, args.len(), args);
+        }
+        let pool = self.clients[key].pool;
+        let ring = &self.pools[pool].ring;
+        self.positions.clear();
+        let keys = (1..args.len()).step_by(step(split));
+        self.positions.extend(keys.map(|i| ring.locate(args.get(frame, i)).unwrap_or(usize::MAX)));
+        let first = self.positions[0];
+        if self.positions.iter().all(|server| *server == first) {
+            return self.forward(key, first, frame, command);
+        }
+        let splitting =
+            Splitting { command, split, left: args.len() - 1, total: units, is_first: true };
+        self.send_batch(key, &splitting, frame, args, 1)
+    }
+
+    /// From here on the command's arguments are taken in batches.
+    pub(super) fn begin_split(
+        &mut self,
+        key: usize,
+        command: &'static Command,
+        split: Split,
+        argc: usize,
+        args: &Args,
+    ) -> Taken {
+        if !(argc - 1).is_multiple_of(step(split)) {
+            let text = redis_commands::wrong_arity_text(command);
+            return self.refuse(key, "wrong_arguments", &text);
+        }
+        let total = (argc - 1) / step(split);
+        let splitting = Splitting { command, split, left: argc - 1, total, is_first: true };
+        self.clients[key].body = Some(Box::new(Body::Split(splitting)));
+        Taken::Bytes(args.whole(0).end)
+    }
+
+    /// Takes the next batch of a split command; 0 if it is not there or has to wait.
+    pub(super) fn take_batch(
+        &mut self,
+        key: usize,
+        mut splitting: Splitting,
+        rest: &[u8],
+        args: &mut Args,
+    ) -> usize {
+        let client = &mut self.clients[key];
+        let limits = Self::limits(client);
+        let step = step(splitting.split);
+        let mut scan = RequestScan::arguments(splitting.left.min(BATCH_UNITS_MAX * step));
+        let (count, bytes) = match scan.scan(rest, args, &limits) {
+            Ok(Scanned::Complete(bytes)) => (args.len(), bytes),
+            Ok(Scanned::Incomplete(pending)) => {
+                let count = args.len() / step * step;
+                let is_full = rest.len() >= BATCH_BYTES;
+                if count == 0 && pending.frame_min > self.shared.config.client_buffer {
+                    self.refuse_and_close(key, &refusals::too_large(pending.frame_min));
+                    return 0;
+                }
+                if count == 0 || !is_full {
+                    return 0;
+                }
+                (count, args.whole(count - 1).end)
+            }
+            Ok(_) => return 0,
+            Err(error) => {
+                self.protocol_error(key, &error);
+                return 0;
+            }
+        };
+        if !client.has_room(self.shared.config.client_buffer) {
+            client.waits = Wait::Room;
+            return 0;
+        }
+        let pool = client.pool;
+        let ring = &self.pools[pool].ring;
+        self.positions.clear();
+        let keys = (0..count).step_by(step);
+        self.positions.extend(keys.map(|i| ring.locate(args.get(rest, i)).unwrap_or(usize::MAX)));
+        match self.send_batch(key, &splitting, rest, args, 0) {
+            Taken::Later(waits) => {
+                self.clients[key].waits = waits;
+                return 0;
+            }
+            Taken::Yes | Taken::Bytes(_) => {}
+        }
+        splitting.left -= count;
+        splitting.is_first = false;
+        let body = (splitting.left > 0).then(|| Box::new(Body::Split(splitting)));
+        self.clients[key].body = body;
+        bytes
+    }
+
+    /// Sends the units whose servers are in `positions`, and whose arguments begin at `start`.
+    fn send_batch(
+        &mut self,
+        key: usize,
+        splitting: &Splitting,
+        frame: &[u8],
+        args: &Args,
+        start: usize,
+    ) -> Taken {
+        let positions = std::mem::take(&mut self.positions);
+        let taken = self.send_parts(key, splitting, &positions, frame, args, start);
+        self.positions = positions;
+        taken
+    }
+
+    fn send_parts(
+        &mut self,
+        key: usize,
+        splitting: &Splitting,
+        servers: &[usize],
+        frame: &[u8],
+        args: &Args,
+        start: usize,
+    ) -> Taken {
+        let client = &self.clients[key];
+        let (pool, protocol) = (client.pool, client.session.protocol);
+        let mut parts: Vec<(usize, Result<usize, Failure>, usize)> = Vec::new();
+        let mut part_of = vec![NO_PART; self.pools[pool].servers.len() + 1];
+        let nowhere = part_of.len() - 1;
+        for server in servers {
+            let place = &mut part_of[(*server).min(nowhere)];
+            if *place == NO_PART {
+                *place = u16::try_from(parts.len()).expect("no more parts than servers");
+                let lane = match *server {
+                    usize::MAX => Err(Failure::Refused),
+                    server => self.shared_lane(pool, server, protocol),
+                };
+                if let Ok(lane) = lane
+                    && self.lanes[lane].outbox.len() > LANE_OUTBOX_MAX
+                {
+                    self.lanes[lane].blocked.push(key);
+                    return Taken::Later(Wait::Server);
+                }
+                parts.push((*server, lane, 0));
+            }
+            parts[usize::from(*place)].2 += 1;
+        }
+        let step = step(splitting.split);
+        let client = &mut self.clients[key];
+        let slot = client.push_slot(SlotState::Merging);
+        let owner = Owner { client: ClientRef::new(key, client.id), slot };
+        let place = Place {
+            is_first: splitting.is_first,
+            is_last: servers.len() * step == splitting.left,
+            total: splitting.total,
+        };
+        let class = splitting.command.class;
+        let mut merge = Merge::new(splitting.split, parts.len(), place, owner);
+        for server in servers {
+            merge.expect(part_of[(*server).min(nowhere)]);
+        }
+        let merge = self.merges.insert(merge);
+        let mut header = Vec::with_capacity(48);
+        for (part, (_, lane, units)) in (0..).zip(&parts) {
+            let target = Target::Part { merge, part };
+            let waiter = Waiter { target, class, can_expire: true, sent: self.now };
+            match lane {
+                Ok(lane) => {
+                    header.clear();
+                    resp::write::array_header(&mut header, units * step + 1);
+                    resp::write::bulk(&mut header, splitting.command.name.as_bytes());
+                    self.send(*lane, &header, waiter);
+                }
+                Err(failure) => self.complete(waiter, &failure.reply()),
+            }
+        }
+        for (unit, server) in servers.iter().enumerate() {
+            let (_, lane, _) = &parts[usize::from(part_of[(*server).min(nowhere)])];
+            if let Ok(lane) = lane {
+                let first = start + unit * step;
+                let bytes = args.whole(first).start..args.whole(first + step - 1).end;
+                self.lanes[*lane].outbox.push(&frame[bytes], &mut self.blocks);
+            }
+        }
+        let counters = self.shared.counters.pool(pool);
+        counters.splits.add(1);
+        counters.fragments.add(parts.len() as u64);
+        Taken::Yes
+    }
+
+    fn refuse_and_close(&mut self, key: usize, text: &str) {
+        self.refuse(key, "too_large", text);
+        self.clients[key].ending = Ending::Answering;
+        self.touch(key);
+    }
+}
