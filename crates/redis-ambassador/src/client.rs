@@ -60,8 +60,27 @@ pub(crate) struct Client {
     pub(crate) pin: Option<Box<Pin>>,
     pub(crate) body: Option<Box<Body>>,
     pub(crate) split_result: Option<Box<SplitResult>>,
-    /// Of the thread's account of memory.
-    pub(crate) counted: usize,
+    /// What the thread's account has of it.
+    pub(crate) counted: Held,
+}
+
+/// What clients hold, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Held {
+    pub(crate) memory: usize,
+    /// Read and not taken.
+    pub(crate) requests: usize,
+    /// Not left yet.
+    pub(crate) replies: usize,
+}
+
+impl Held {
+    /// Puts `now` in the place of `before`, which is a part of it.
+    pub(crate) fn replace(&mut self, before: Held, now: Held) {
+        self.memory = self.memory - before.memory + now.memory;
+        self.requests = self.requests - before.requests + now.requests;
+        self.replies = self.replies - before.replies + now.replies;
+    }
 }
 
 /// What stops a client from being read.
@@ -184,7 +203,7 @@ impl Client {
             pin: None,
             body: None,
             split_result: None,
-            counted: 0,
+            counted: Held::default(),
         }
     }
 
@@ -211,14 +230,23 @@ impl Client {
         self.slots.len()
     }
 
+    /// The size that its replies lately had, in bytes.
+    pub(crate) fn reply_bytes(&self) -> usize {
+        self.reply_bytes
+    }
+
     /// Bytes of replies that have not left.
     pub(crate) fn queued(&self) -> usize {
         self.outbox.len() + self.parked
     }
 
-    /// Memory in use, in bytes, apart from the client itself.
-    pub(crate) fn held(&self) -> usize {
-        self.unparsed.capacity() + self.park.capacity() + self.outbox.held()
+    /// What it holds apart from itself.
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            memory: self.unparsed.capacity() + self.park.capacity() + self.outbox.held(),
+            requests: self.unparsed.len(),
+            replies: self.queued(),
+        }
     }
 
     /// Whether the replies under way, and one more, are likely to fit `limit`.
@@ -371,5 +399,16 @@ impl Client {
             }
         }
         self.park = kept;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_thousand_clients_fit_a_small_container() {
+        assert!(size_of::<Client>() <= 512, "{}", size_of::<Client>());
+        assert!(size_of::<Slot>() <= 32, "{}", size_of::<Slot>());
     }
 }

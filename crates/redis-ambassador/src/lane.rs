@@ -40,8 +40,8 @@ pub(crate) struct Lane {
     pub(crate) scan: ReplyScan,
     /// The beginning of a reply whose turn has not come.
     pub(crate) partial: Vec<u8>,
-    /// What is under way may be a message that nobody asked for, and is gathered.
-    pub(crate) is_collecting: bool,
+    /// Of a private lane: what the frame under way is.
+    pub(crate) passing: Passing,
     /// Bytes of the reply under way that were taken.
     pub(crate) reply_bytes: usize,
     /// When the server last sent anything, since the thread's start.
@@ -58,6 +58,18 @@ pub(crate) struct Lane {
     pub(crate) timer: Option<Pin<Box<Sleep>>>,
     /// When `timer` ends, since the thread's start.
     pub(crate) timer_at: Duration,
+}
+
+/// What a frame on a private lane is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passing {
+    /// Too little of it is there.
+    Undecided,
+    Reply,
+    /// Nobody asked for it.
+    Message,
+    /// It says how many subscriptions there are.
+    Confirmation,
 }
 
 /// Who may use a lane.
@@ -134,7 +146,7 @@ impl Lane {
             outbox: Outbox::default(),
             scan: ReplyScan::new(),
             partial: Vec::new(),
-            is_collecting: false,
+            passing: Passing::Undecided,
             reply_bytes: 0,
             heard: Duration::ZERO,
             unread: Vec::new(),
@@ -165,7 +177,7 @@ impl Lane {
         self.scan = ReplyScan::new();
         self.partial = Vec::new();
         self.unread = Vec::new();
-        self.is_collecting = false;
+        self.passing = Passing::Undecided;
         self.reply_bytes = 0;
         self.hold = Hold::default();
     }

@@ -12,6 +12,9 @@ use crate::client::{ClientRef, SlotNumber, SplitResult};
 /// The reply when a piece was answered with something that does not fit the command.
 const ODD_REPLY: &[u8] = b"-ERR Invalid argument\r\n";
 
+/// The reply when the values of one batch are more than is held for all clients.
+const OVERFLOWN: &[u8] = b"-ERR values are larger than --memory-max allows\r\n";
+
 /// One batch of a split command.
 #[derive(Debug)]
 pub(crate) struct Merge {
@@ -20,6 +23,10 @@ pub(crate) struct Merge {
     parts: Vec<Vec<u8>>,
     /// Parts that are not there yet.
     missing: usize,
+    /// Of all parts that are there, in bytes.
+    bytes: usize,
+    /// There was more of it than memory allows; what is there is forgotten.
+    is_overflown: bool,
     /// Of values: which part has the next one.
     order: Vec<u16>,
     pub(crate) place: Place,
@@ -44,8 +51,16 @@ pub(crate) struct Owner {
 
 impl Merge {
     pub(crate) fn new(split: Split, parts: usize, place: Place, owner: Owner) -> Merge {
-        let order = Vec::new();
-        Merge { split, parts: vec![Vec::new(); parts], missing: parts, order, place, owner }
+        Merge {
+            split,
+            parts: vec![Vec::new(); parts],
+            missing: parts,
+            bytes: 0,
+            is_overflown: false,
+            order: Vec::new(),
+            place,
+            owner,
+        }
     }
 
     /// Says which part answers for the next key.
@@ -57,9 +72,19 @@ impl Merge {
 
     /// Takes the reply to a piece; tells whether all are there now.
     pub(crate) fn add(&mut self, part: usize, reply: Vec<u8>) -> bool {
+        self.bytes += reply.len();
         self.parts[part] = reply;
         self.missing -= 1;
         self.missing == 0
+    }
+
+    /// Whether `more` bytes are more than `max` allows; if so, nothing is kept any more.
+    pub(crate) fn overflows(&mut self, more: usize, max: usize) -> bool {
+        if self.bytes + more > max && !self.is_overflown {
+            self.is_overflown = true;
+            self.parts.iter_mut().for_each(|part| *part = Vec::new());
+        }
+        self.is_overflown
     }
 
     /// Writes what leaves now.
@@ -105,6 +130,7 @@ impl Merge {
         let mut parts: Vec<_> = self.parts.iter().map(|part| resp::elements(part)).collect();
         let error_of = |part: usize| match self.parts[part].first() {
             Some(b'-') => self.parts[part].as_slice(),
+            _ if self.is_overflown => OVERFLOWN,
             _ => ODD_REPLY,
         };
         if self.place.is_first {

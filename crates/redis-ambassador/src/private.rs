@@ -135,23 +135,40 @@ pub(crate) enum Message {
 impl Message {
     /// Reads a whole frame; `None` if it is a reply.
     pub(crate) fn read(frame: &[u8]) -> Option<Message> {
-        if !matches!(frame.first(), Some(b'*' | b'>')) {
-            return None;
-        }
-        let mut elements = resp::elements(frame)?;
-        let kind = elements.next()?.strip_suffix(b"\r\n")?;
-        let kind = kind.rsplit(|byte| *byte == b'\n').next()?;
-        match kind {
-            b"message" | b"pmessage" | b"smessage" => Some(Message::Published),
-            b"subscribe" | b"psubscribe" | b"unsubscribe" | b"punsubscribe" | b"ssubscribe"
-            | b"sunsubscribe" => {
-                let count = resp::integer(elements.last()?)?;
-                let is_shard = kind.starts_with(b"ss") || kind.starts_with(b"sun");
+        match Kind::of(frame)? {
+            Kind::Published => Some(Message::Published),
+            Kind::Confirmation => {
+                let count = resp::integer(resp::elements(frame)?.last()?)?;
+                let is_shard = word(frame)?.starts_with(b"ss") || word(frame)?.starts_with(b"sun");
                 Some(Message::Confirmation { is_shard, count: count.unsigned_abs() })
             }
+        }
+    }
+}
+
+/// What a message is, as its first element says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Published,
+    Confirmation,
+}
+
+impl Kind {
+    /// Reads the beginning of a frame; `None` if it is another one.
+    pub(crate) fn of(head: &[u8]) -> Option<Kind> {
+        match word(head)? {
+            b"message" | b"pmessage" | b"smessage" => Some(Kind::Published),
+            b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe"
+            | b"sunsubscribe" => Some(Kind::Confirmation),
             _ => None,
         }
     }
+}
+
+/// The first element of an array or push.
+fn word(head: &[u8]) -> Option<&[u8]> {
+    let is_array = matches!(head.first(), Some(b'*' | b'>'));
+    head.split(|byte| *byte == b'\n').nth(2).filter(|_| is_array)?.strip_suffix(b"\r")
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub(crate) struct Splitting {
     /// Keys, or pairs of key and value, of the whole command.
     pub(crate) total: usize,
     pub(crate) is_first: bool,
+    /// Units in the last batch.
+    pub(crate) batch: usize,
 }
 
 /// Arguments that belong together.

@@ -186,7 +186,7 @@ pub(crate) async fn drain(worker: &Rc<RefCell<Worker>>) -> usize {
         () = lifecycle.expired() => {}
         () = all_gone(worker) => {}
     }
-    worker.borrow().client_count()
+    worker.borrow().close_all()
 }
 
 async fn all_gone(worker: &Rc<RefCell<Worker>>) {

@@ -11,6 +11,7 @@ mod account;
 mod answering;
 mod body;
 mod lanes;
+mod messages;
 mod private;
 mod reading;
 mod replies;
@@ -29,7 +30,7 @@ use resp::{Args, RequestLimits};
 use sidecar_runtime::Lifecycle;
 use slab::Slab;
 
-use crate::client::{Client, ClientRef, Ending, Wait};
+use crate::client::{Client, ClientRef, Ending, Held, Wait};
 use crate::config::{Config, PoolConfig};
 use crate::lane::Lane;
 use crate::local::Session;
@@ -42,6 +43,10 @@ use crate::socket::Socket;
 
 /// Bytes read at once; one buffer for all connections of a thread.
 const SCRATCH_BYTES: usize = 128 * 1024;
+/// Clients that get something in one turn before they are written to; each holds a block meanwhile.
+const DIRTY_MAX: usize = 256;
+/// From so many clients on, their memory is given back when most have gone.
+const CROWD_MIN: usize = 512;
 /// Until a server told its own version. Clients choose features by it.
 const VERSION_UNTIL_KNOWN: &str = "7.0.0";
 
@@ -59,11 +64,13 @@ pub(crate) struct Worker {
     positions: Vec<usize>,
     /// Clients that got something to write in this turn.
     dirty: Vec<usize>,
+    /// The most clients since memory was last given back.
+    crowd: usize,
     flusher: Option<Waker>,
     /// Clients that wait because all memory is in use.
     starved: Vec<usize>,
-    /// Memory of all clients, in bytes.
-    held: usize,
+    /// What all clients hold together.
+    held: Held,
     started: Instant,
     pub(crate) now: Duration,
     pub(crate) version: String,
@@ -124,9 +131,10 @@ impl Worker {
                 args: Args::new(),
                 positions: Vec::new(),
                 dirty: Vec::new(),
+                crowd: 0,
                 flusher: None,
                 starved: Vec::new(),
-                held: 0,
+                held: Held::default(),
                 started: Instant::now(),
                 now: Duration::ZERO,
                 version: VERSION_UNTIL_KNOWN.to_owned(),
@@ -166,13 +174,15 @@ impl Worker {
         let id = self.shared.last_client_id.fetch_add(1, Ordering::Relaxed) + 1;
         let session = Session::new(id, self.config(pool).auth.is_none());
         let limit = self.shared.config.client_buffer;
-        Some(self.clients.insert(Client::new(id, pool, socket, session, self.now, limit)))
+        let client = Client::new(id, pool, socket, session, self.now, limit);
+        self.crowd = self.crowd.max(self.clients.len() + 1);
+        Some(self.clients.insert(client))
     }
 
     /// Ends a client; what it has under way goes to nobody.
     fn remove_client(&mut self, key: usize) {
         let mut client = self.clients.remove(key);
-        self.held -= client.counted;
+        self.held.replace(client.counted, Held::default());
         client.outbox.clear(&mut self.blocks);
         if let Some(pin) = client.pin.take() {
             self.drop_private(pin.lane);
@@ -182,10 +192,20 @@ impl Worker {
         }
         self.shared.clients[client.pool].fetch_sub(1, Ordering::Relaxed);
         self.shared.counters.pool(client.pool).clients_closed.add(1);
-        if self.clients.is_empty() {
+        if self.crowd >= CROWD_MIN && self.clients.len() <= self.crowd / 4 {
+            self.crowd = self.clients.len();
             self.clients.shrink_to_fit();
             self.blocks.release();
+            sidecar_runtime::release_after_crowd();
         }
+    }
+
+    /// Counts the clients that the end of the drain closes; tells how many.
+    pub(crate) fn close_all(&self) -> usize {
+        for (_, client) in &self.clients {
+            self.shared.counters.pool(client.pool).clients_closed_drain.add(1);
+        }
+        self.clients.len()
     }
 
     pub(crate) fn client_count(&self) -> usize {
@@ -238,6 +258,13 @@ impl Worker {
         if self.flusher.is_none() {
             self.flusher = Some(context.waker().clone());
         }
+        self.flush_dirty();
+        self.shared.counters.queue_bytes_in.set(self.held.requests as u64);
+        self.shared.counters.queue_bytes_out.set(self.held.replies as u64);
+        Poll::Pending
+    }
+
+    fn flush_dirty(&mut self) {
         let dirty = std::mem::take(&mut self.dirty);
         for key in &dirty {
             self.flush(*key);
@@ -245,8 +272,6 @@ impl Worker {
         debug_assert!(self.dirty.is_empty(), "flushing gives no client anything to write");
         self.dirty = dirty;
         self.dirty.clear();
-        self.shared.counters.queue_bytes_out.set(self.held as u64);
-        Poll::Pending
     }
 
     fn flush(&mut self, key: usize) {
@@ -255,6 +280,7 @@ impl Worker {
         if client.ending != Ending::Now
             && client.socket.write_now(&mut client.outbox, &mut self.blocks).is_err()
         {
+            self.shared.counters.pool(client.pool).clients_closed_error.add(1);
             client.ending = Ending::Now;
         }
         self.settle(key);

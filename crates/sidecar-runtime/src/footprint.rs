@@ -26,8 +26,9 @@ pub(crate) async fn release_after_start() -> Infallible {
     future::pending().await
 }
 
-/// Gives back what a crowd of connections needed: free memory of the heap, and code.
-pub(crate) fn release_after_crowd() {
+/// Gives back what a crowd of connections needed: free memory of the heap, and code. It takes some
+/// milliseconds, so it is for the moment after the crowd.
+pub fn release_after_crowd() {
     #[expect(unsafe_code, reason = "glibc offers this to C only")]
     // SAFETY: it takes a number, looks at nothing of ours and may be called at any time.
     let trimmed = unsafe { libc::malloc_trim(0) };

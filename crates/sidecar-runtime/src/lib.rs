@@ -32,6 +32,7 @@ pub mod yaml;
 pub use self::{
     backoff::Backoff,
     cli::command,
+    footprint::release_after_crowd,
     front::{AdminPort, Front, Later},
     lifecycle::{Latch, Lifecycle, Reloads},
     listen::{Duplex, Stream},

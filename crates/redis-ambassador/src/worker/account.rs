@@ -24,7 +24,7 @@ impl Worker {
         let was_over = self.is_over();
         let client = &mut self.clients[key];
         let held = client.held();
-        self.held = self.held - client.counted + held;
+        self.held.replace(client.counted, held);
         client.counted = held;
         if self.is_over()
             && !was_over
@@ -36,7 +36,7 @@ impl Worker {
 
     /// Whether clients hold more than they may together.
     pub(super) fn is_over(&self) -> bool {
-        self.held > self.shared.memory_max
+        self.held.memory > self.shared.memory_max
     }
 
     /// Has a client wait until memory is free.
@@ -57,11 +57,11 @@ impl Worker {
     }
 
     fn close_largest(&mut self) {
-        let largest = self.clients.iter_mut().max_by_key(|(_, client)| client.counted);
+        let largest = self.clients.iter_mut().max_by_key(|(_, client)| client.counted.memory);
         let Some((_, client)) = largest else { return };
         tracing::warn!(
             client = client.id,
-            bytes = client.counted,
+            bytes = client.counted.memory,
             memory_max = self.shared.memory_max,
             "Client closed: all memory is in use, and it holds most"
         );

@@ -1,8 +1,7 @@
 //! Private server connections: taking one, what passes over it, giving it back.
 //!
-//! Requests and replies pass as they are; messages that nobody asked for (pub/sub, MONITOR) go
-//! straight to the client. What a client's state is follows from the requests that it sent, except
-//! for the end of its last subscription, which the server tells.
+//! Requests and replies pass as they are. What a client's state is follows from the requests that
+//! it sent, except for the end of its last subscription, which the server tells.
 
 use redis_commands::{Class, Command, Pin as Reason, Treatment};
 use resp::{Args, Protocol};
@@ -11,7 +10,7 @@ use super::Worker;
 use super::reading::Taken;
 use crate::client::{ClientRef, Ending, SlotState, Wait};
 use crate::lane::{LANE_OUTBOX_MAX, Lane, LaneUse, Target, Waiter};
-use crate::private::{Expected, Message, Pin};
+use crate::private::{Expected, Pin};
 use crate::server::Failure;
 
 /// Free private connections that are kept for each server.
@@ -50,6 +49,8 @@ impl Worker {
         let lane = &mut self.lanes[key];
         lane.use_ = LaneUse::Idle;
         lane.is_retired = true;
+        let dropped = lane.waiters.len() as u64;
+        self.shared.counters.pool(lane.pool).requests_dropped.add(dropped);
         lane.waiters.clear();
         lane.outbox.clear(&mut self.blocks);
         lane.wake();
@@ -183,53 +184,6 @@ impl Worker {
         self.lanes[lane].protocol = protocol;
         let version: &[u8] = if protocol == Protocol::Resp3 { b"3" } else { b"2" };
         self.send_unasked(key, &[b"HELLO", version]);
-    }
-
-    /// Passes on a message that is no reply; tells whether it was one.
-    pub(super) fn is_private_push(&mut self, key: usize, piece: &[u8], is_whole: bool) -> bool {
-        let lane = &mut self.lanes[key];
-        let LaneUse::Private(client) = lane.use_ else { return false };
-        let Some(client) = self.clients.get_mut(client) else { return false };
-        let Some(pin) = client.pin.as_mut() else { return false };
-        let may_be_message = pin.is_subscribed() || lane.waiters.is_empty() || pin.is_monitoring;
-        let is_first = lane.reply_bytes == piece.len();
-        let starts_push = is_first && piece.first() == Some(&b'>');
-        if !may_be_message && !starts_push && !lane.is_collecting {
-            return false;
-        }
-        // Only the whole of it tells what it is.
-        lane.is_collecting = !is_whole;
-        if !is_whole || !is_first {
-            lane.partial.extend_from_slice(piece);
-        }
-        if !is_whole {
-            return true;
-        }
-        let gathered = std::mem::take(&mut lane.partial);
-        let whole = if gathered.is_empty() { piece } else { &gathered };
-        let is_line = pin.is_monitoring
-            && whole.first() == Some(&b'+')
-            && whole.get(1).is_some_and(u8::is_ascii_digit);
-        let message = Message::read(whole);
-        if !lane.waiters.is_empty() && !is_line && message.is_none() && whole.first() != Some(&b'>')
-        {
-            // A reply after all, and gathered already.
-            let waiter = lane.waiters.front().copied();
-            if let Some(waiter) = waiter {
-                self.answered(key, waiter);
-                self.complete(waiter, whole);
-            }
-            return true;
-        }
-        if let Some(message) = &message {
-            pin.note_message(message);
-        }
-        lane.reply_bytes = 0;
-        client.outbox.push(whole, &mut self.blocks);
-        if let LaneUse::Private(client) = lane.use_ {
-            self.touch(client);
-        }
-        true
     }
 }
 

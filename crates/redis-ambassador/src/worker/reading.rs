@@ -40,6 +40,7 @@ impl Worker {
             && let Poll::Ready(Err(_)) =
                 client.socket.poll_write(context, &mut client.outbox, blocks)
         {
+            self.shared.counters.pool(client.pool).clients_closed_error.add(1);
             client.ending = Ending::Now;
         }
         self.settle(key);
@@ -79,7 +80,7 @@ impl Worker {
         if client.ending != Ending::No {
             return false;
         }
-        if is_over && client.counted > ALWAYS_BYTES {
+        if is_over && client.counted.memory > ALWAYS_BYTES {
             self.starve(key);
             return false;
         }
@@ -159,7 +160,10 @@ impl Worker {
         match read {
             Ok(0) => client.hung_up(),
             Ok(_) => {}
-            Err(_) => client.ending = Ending::Now,
+            Err(_) => {
+                self.shared.counters.pool(client.pool).clients_closed_error.add(1);
+                client.ending = Ending::Now;
+            }
         }
     }
 

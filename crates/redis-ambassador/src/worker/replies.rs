@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{self, Instant};
 
 use super::account::ALWAYS_BYTES;
-use super::{Worker, find};
+use super::{DIRTY_MAX, Worker, find};
 use crate::client::Ending;
 use crate::lane::{LANE_OUTBOX_MAX, LaneUse, Target, Waiter};
 use crate::server::Failure;
@@ -115,6 +115,9 @@ impl Worker {
     fn hand_out(&mut self, key: usize, data: &[u8]) -> Result<(), Failure> {
         let mut at = 0;
         while at < data.len() {
+            if self.dirty.len() >= DIRTY_MAX {
+                self.flush_dirty();
+            }
             if self.is_held_up(key) {
                 self.lanes[key].unread.extend_from_slice(&data[at..]);
                 return Ok(());
@@ -132,7 +135,7 @@ impl Worker {
     fn hand_out_piece(&mut self, key: usize, piece: &[u8], is_whole: bool) -> Result<(), Failure> {
         let lane = &mut self.lanes[key];
         lane.reply_bytes += piece.len();
-        if lane.use_ != LaneUse::Shared && self.is_private_push(key, piece, is_whole) {
+        if lane.use_ != LaneUse::Shared && self.pass_message(key, piece, is_whole) {
             return Ok(());
         }
         let lane = &mut self.lanes[key];
@@ -168,8 +171,13 @@ impl Worker {
             }
             return Ok(());
         }
-        if let Target::Part { .. } = waiter.target {
-            lane.partial.extend_from_slice(piece);
+        if let Target::Part { merge, .. } = waiter.target {
+            let more = lane.partial.len() + piece.len();
+            if self.merges[merge].overflows(more, self.shared.memory_max / 2) {
+                lane.partial = Vec::new();
+            } else {
+                lane.partial.extend_from_slice(piece);
+            }
         }
         if is_whole {
             let reply = std::mem::take(&mut lane.partial);

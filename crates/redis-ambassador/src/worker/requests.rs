@@ -17,6 +17,9 @@ use crate::local::After;
 use crate::refusals;
 use crate::server::Failure;
 
+/// How the answers to a wrong password begin.
+const WRONG_PASSWORD: [&[u8]; 2] = [b"-WRONGPASS", b"-ERR invalid password"];
+
 impl Worker {
     /// Takes one whole request.
     pub(super) fn request(&mut self, key: usize, frame: &[u8], args: &Args) -> Taken {
@@ -61,6 +64,8 @@ impl Worker {
         let Some(command) = command else {
             return self.forward_class(key, 0, frame, Class::Server);
         };
+        // An unknown subcommand gets its error from the server.
+        let command = command.resolve(args.len(), &|i| args.get(frame, i)).unwrap_or(command);
         match command.treatment {
             Treatment::Never => {
                 self.refuse(key, "unsupported", &refusals::unsupported(command.name))
@@ -131,10 +136,11 @@ impl Worker {
             resp::write::error(&mut reply, text);
             NoRoute { reason, reply }
         };
-        self.positions.clear();
-        command
-            .key_positions(args.len(), &|i| args.get(frame, i), &mut self.positions)
-            .map_err(|problem| error("wrong_arguments", &format!("ERR {problem}")))?;
+        let word = |i| args.get(frame, i);
+        if command.key_positions(args.len(), &word, &mut self.positions).is_err() {
+            // Any server says best what is wrong with it.
+            return ring.locate(b"").ok_or_else(refused);
+        }
         let Some((first, others)) = self.positions.split_first() else {
             return Err(error("unsupported", &refusals::no_key(command.name)));
         };
@@ -197,7 +203,11 @@ impl Worker {
         let mut reply = Vec::new();
         let after = self.local_answer(key, local, command, frame, args, &mut reply);
         let client = &mut self.clients[key];
-        self.shared.counters.pool(client.pool).local(command.class).add(1);
+        let counters = self.shared.counters.pool(client.pool);
+        counters.local(command.class).add(1);
+        if WRONG_PASSWORD.iter().any(|text| reply.starts_with(text)) {
+            counters.error("wrong_password").add(1);
+        }
         if !reply.is_empty() {
             client.answer(&reply, &mut self.blocks);
         }

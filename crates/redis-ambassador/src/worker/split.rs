@@ -18,6 +18,8 @@ use crate::split::{Splitting, step};
 
 /// Keys, or pairs, in one batch.
 const BATCH_UNITS_MAX: usize = 1024;
+/// Values in the first batch, when it is not known how large they are.
+const FIRST_VALUES_MAX: usize = 128;
 /// A batch that has come so far goes out without waiting for more, in bytes.
 const BATCH_BYTES: usize = 64 * 1024;
 /// No part has this number.
@@ -34,7 +36,7 @@ impl Worker {
         args: &Args,
     ) -> Taken {
         let units = (args.len() - 1) / step(split);
-        if units > BATCH_UNITS_MAX {
+        if units > first_batch(split) {
             return self.begin_split(key, command, split, args.len(), args);
         }
         let pool = self.clients[key].pool;
@@ -46,8 +48,8 @@ impl Worker {
         if self.positions.iter().all(|server| *server == first) {
             return self.forward(key, first, frame, command);
         }
-        let splitting =
-            Splitting { command, split, left: args.len() - 1, total: units, is_first: true };
+        let (left, batch) = (args.len() - 1, units);
+        let splitting = Splitting { command, split, left, total: units, is_first: true, batch };
         self.send_batch(key, &splitting, frame, args, 1)
     }
 
@@ -65,7 +67,8 @@ impl Worker {
             return self.refuse(key, "wrong_arguments", &text);
         }
         let total = (argc - 1) / step(split);
-        let splitting = Splitting { command, split, left: argc - 1, total, is_first: true };
+        let (left, batch) = (argc - 1, first_batch(split));
+        let splitting = Splitting { command, split, left, total, is_first: true, batch };
         self.clients[key].body = Some(Box::new(Body::Split(splitting)));
         Taken::Bytes(args.whole(0).end)
     }
@@ -81,7 +84,13 @@ impl Worker {
         let client = &mut self.clients[key];
         let limits = Self::limits(client);
         let step = step(splitting.split);
-        let mut scan = RequestScan::arguments(splitting.left.min(BATCH_UNITS_MAX * step));
+        if !splitting.is_first && splitting.split == Split::Values {
+            // One batch is under way at a time if values are large, so this is about the last.
+            let value_bytes = (client.reply_bytes() / splitting.batch).max(1);
+            let room = self.shared.config.client_buffer / value_bytes;
+            splitting.batch = room.clamp(1, BATCH_UNITS_MAX);
+        }
+        let mut scan = RequestScan::arguments(splitting.left.min(splitting.batch * step));
         let (count, bytes) = match scan.scan(rest, args, &limits) {
             Ok(Scanned::Complete(bytes)) => (args.len(), bytes),
             Ok(Scanned::Incomplete(pending)) => {
@@ -119,6 +128,7 @@ impl Worker {
             Taken::Yes | Taken::Bytes(_) => {}
         }
         splitting.left -= count;
+        splitting.batch = count / step;
         splitting.is_first = false;
         let body = (splitting.left > 0).then(|| Box::new(Body::Split(splitting)));
         self.clients[key].body = body;
@@ -220,4 +230,8 @@ impl Worker {
         self.clients[key].ending = Ending::Answering;
         self.touch(key);
     }
+}
+
+fn first_batch(split: Split) -> usize {
+    if split == Split::Values { FIRST_VALUES_MAX } else { BATCH_UNITS_MAX }
 }
