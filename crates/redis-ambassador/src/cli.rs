@@ -114,8 +114,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES", default_value = "16MiB")]
     pub(crate) memory_max: String,
 
-    /// How long a client may hold up a server connection that it shares, by not reading its replies
-    /// or by not finishing its request
+    /// How long a client may hold up a server connection that it shares by not reading its replies,
+    /// and how long all memory may be in use before the client that holds most is closed
     #[arg(long, value_name = "DURATION", default_value = "10s")]
     pub(crate) client_stall_timeout: String,
 

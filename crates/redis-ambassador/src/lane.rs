@@ -42,10 +42,16 @@ pub(crate) struct Lane {
     pub(crate) partial: Vec<u8>,
     /// Of a private lane: what the frame under way is.
     pub(crate) passing: Passing,
+    /// Of `partial`: bytes that are in the thread's account.
+    pub(crate) gathered: usize,
     /// Bytes of the reply under way that were taken.
     pub(crate) reply_bytes: usize,
     /// When the server last sent anything, since the thread's start.
     pub(crate) heard: Duration,
+    /// When it last took anything, or there was nothing for it.
+    pub(crate) wrote: Duration,
+    /// Requests and bytes of this lane that the gauges show.
+    pub(crate) shown: (u64, u64),
     /// Read, and held back because the client they are for has no room.
     pub(crate) unread: Vec<u8>,
     pub(crate) hold: Hold,
@@ -123,16 +129,6 @@ impl Waiter {
     }
 }
 
-impl Hold {
-    /// The client has room, or has gone; always false.
-    pub(crate) fn release(&mut self, now: Duration) -> bool {
-        if let Some((_, since)) = self.by.take() {
-            self.before += now.saturating_sub(since);
-        }
-        false
-    }
-}
-
 impl Lane {
     pub(crate) fn new(pool: usize, server: usize, protocol: Protocol, use_: LaneUse) -> Lane {
         Lane {
@@ -147,8 +143,11 @@ impl Lane {
             scan: ReplyScan::new(),
             partial: Vec::new(),
             passing: Passing::Undecided,
+            gathered: 0,
             reply_bytes: 0,
             heard: Duration::ZERO,
+            wrote: Duration::ZERO,
+            shown: (0, 0),
             unread: Vec::new(),
             hold: Hold::default(),
             blocked: Vec::new(),
@@ -158,6 +157,28 @@ impl Lane {
             timer: None,
             timer_at: Duration::MAX,
         }
+    }
+
+    /// The client that held it up has room, or has gone; always false. What is behind had no chance
+    /// to be answered meanwhile.
+    pub(crate) fn release(&mut self, now: Duration) -> bool {
+        if let Some((_, since)) = self.hold.by.take() {
+            let held = now.saturating_sub(since);
+            self.hold.before += held;
+            self.heard = now;
+            self.waiters.iter_mut().for_each(|waiter| waiter.sent = now.min(waiter.sent + held));
+        }
+        false
+    }
+
+    /// Whether others than the client in front wait, or may yet.
+    pub(crate) fn has_others_behind(&self) -> bool {
+        let client = |waiter: &Waiter| match waiter.target {
+            Target::Slot { client, .. } => Some(client),
+            Target::Part { .. } | Target::Nobody => None,
+        };
+        let first = self.waiters.front().and_then(client);
+        !self.is_retired || self.waiters.iter().any(|waiter| client(waiter) != first)
     }
 
     /// Has its task look at it in this turn of the event loop, after what is already in line.
@@ -184,8 +205,13 @@ impl Lane {
 
     /// Requests at the front whose time is over; earlier ones of them are nobody's already.
     pub(crate) fn overdue(&self, now: Duration, timeout: Duration) -> Vec<usize> {
-        let is_overdue = |waiter: &&Waiter| waiter.sent + timeout <= now || !waiter.can_expire;
+        if self.hold.by.is_some() {
+            return Vec::new();
+        }
+        let is_overdue = |waiter: &&Waiter| waiter.sent + timeout <= now;
         let front = self.waiters.iter().take_while(is_overdue);
+        // Whatever is behind a request that may take any time waits for it.
+        let front = front.take_while(|waiter| waiter.can_expire || waiter.target == Target::Nobody);
         let front = front.enumerate().skip(usize::from(self.reply_bytes > 0));
         front.filter(|(_, waiter)| waiter.expires()).map(|(index, _)| index).collect()
     }
@@ -193,16 +219,27 @@ impl Lane {
     /// When the next request is overdue, or the whole lane is given up. A reply that has begun is
     /// not overdue.
     pub(crate) fn next_overdue(&self, timeout: Duration) -> Option<Duration> {
+        if self.hold.by.is_some() {
+            return None;
+        }
         let waiting = self.waiters.iter().skip(usize::from(self.reply_bytes > 0));
-        let request = waiting.clone().find(|waiter| waiter.expires());
+        let request = waiting.into_iter().find(|waiter| waiter.target != Target::Nobody);
+        let request = request.filter(|waiter| waiter.can_expire);
         let request = request.map(|waiter| waiter.sent + timeout);
         self.given_up(timeout).into_iter().chain(request).min()
     }
 
-    /// When a server that has left a request unanswered, and says nothing, is given up.
+    /// When a server is given up that has left a request unanswered and says nothing, has stopped
+    /// in the middle of a reply, or does not take requests.
     pub(crate) fn given_up(&self, timeout: Duration) -> Option<Duration> {
+        if self.hold.by.is_some() {
+            return None;
+        }
+        let patience = timeout * TIMEOUTS_MAX;
         let front = self.waiters.front()?;
         let is_expired = front.target == Target::Nobody && front.can_expire;
-        is_expired.then(|| front.sent.max(self.heard) + timeout * TIMEOUTS_MAX)
+        let silent = (is_expired || self.reply_bytes > 0).then(|| front.sent.max(self.heard));
+        let deaf = (!self.outbox.is_empty()).then(|| self.wrote.max(self.heard));
+        silent.into_iter().chain(deaf).min().map(|since| since + patience)
     }
 }

@@ -23,10 +23,10 @@ pub(crate) struct Merge {
     parts: Vec<Vec<u8>>,
     /// Parts that are not there yet.
     missing: usize,
-    /// Of all parts that are there, in bytes.
-    bytes: usize,
+    /// Taken of all parts, in bytes.
+    pub(crate) bytes: usize,
     /// There was more of it than memory allows; what is there is forgotten.
-    is_overflown: bool,
+    pub(crate) is_overflown: bool,
     /// Of values: which part has the next one.
     order: Vec<u16>,
     pub(crate) place: Place,
@@ -72,19 +72,16 @@ impl Merge {
 
     /// Takes the reply to a piece; tells whether all are there now.
     pub(crate) fn add(&mut self, part: usize, reply: Vec<u8>) -> bool {
-        self.bytes += reply.len();
         self.parts[part] = reply;
         self.missing -= 1;
         self.missing == 0
     }
 
-    /// Whether `more` bytes are more than `max` allows; if so, nothing is kept any more.
-    pub(crate) fn overflows(&mut self, more: usize, max: usize) -> bool {
-        if self.bytes + more > max && !self.is_overflown {
-            self.is_overflown = true;
-            self.parts.iter_mut().for_each(|part| *part = Vec::new());
-        }
-        self.is_overflown
+    /// Forgets all parts; an error takes their place.
+    pub(crate) fn overflow(&mut self) {
+        self.is_overflown = true;
+        self.bytes = 0;
+        self.parts.iter_mut().for_each(|part| *part = Vec::new());
     }
 
     /// Writes what leaves now.

@@ -17,7 +17,11 @@ pub(crate) struct Pin {
     is_in_transaction: bool,
     is_watching: bool,
     pub(crate) is_monitoring: bool,
-    /// SELECT chose another database.
+    /// It may be subscribed, or not: that was queued in a transaction.
+    is_unclear: bool,
+    /// It waits for what may never come.
+    is_blocked: bool,
+    /// SELECT chose another database, or may have.
     is_elsewhere: bool,
     /// Subscriptions to channels and patterns, and to shard channels, as the server counts them.
     subscriptions: [u64; 2],
@@ -42,6 +46,8 @@ impl Pin {
             is_in_transaction: false,
             is_watching: false,
             is_monitoring: false,
+            is_unclear: false,
+            is_blocked: false,
             is_elsewhere: false,
             subscriptions: [0; 2],
             confirmations: 0,
@@ -64,51 +70,69 @@ impl Pin {
         self.reason().is_some()
     }
 
-    /// Whether messages may come.
-    pub(crate) fn is_subscribed(&self) -> bool {
-        self.confirmations > 0 || self.subscriptions != [0; 2]
+    /// Whether confirmations are to come, and everything else has to wait for them.
+    pub(crate) fn is_confirming(&self) -> bool {
+        self.confirmations > 0
     }
 
-    /// Whether it only listens: what it waits for may never come.
-    pub(crate) fn is_listening(&self) -> bool {
-        self.is_subscribed() || self.is_monitoring
+    /// Whether messages may come.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.confirmations > 0 || self.subscriptions != [0; 2] || self.is_unclear
+    }
+
+    /// Whether what it waits for may never come.
+    pub(crate) fn is_open_ended(&self) -> bool {
+        self.is_subscribed() || self.is_monitoring || self.is_blocked
     }
 
     /// Follows what a request does to the connection.
     pub(crate) fn note(&mut self, reason: Option<Reason>, frame: &[u8], args: &Args) -> Expected {
         let name = || args.get(frame, 0).to_ascii_lowercase();
         match reason {
-            Some(Reason::Transaction) => self.note_transaction(&name()),
+            Some(Reason::Transaction) => self.note_transaction(&name(), args.len()),
             Some(Reason::Blocking | Reason::BlockOption | Reason::Wait)
                 if !self.is_in_transaction =>
             {
+                self.is_blocked = true;
                 return Expected::ReplyAtAnyTime;
             }
+            Some(Reason::PubSub) if self.is_in_transaction => self.is_unclear = true,
             Some(Reason::PubSub) => {
                 let ends = name().ends_with(b"unsubscribe");
-                // In a transaction it is queued; without a channel it is an error.
-                if self.is_in_transaction || (!ends && args.len() < 2) {
+                // Without a channel it is an error.
+                if !ends && args.len() < 2 {
                     return Expected::Reply;
                 }
-                self.confirmations += (args.len() - 1).max(1);
+                let of_all = || {
+                    let kind = usize::from(name().starts_with(b"sun"));
+                    self.confirmations as u64 + self.subscriptions[kind]
+                };
+                let count = if args.len() > 1 { args.len() as u64 - 1 } else { of_all().max(1) };
+                self.confirmations += usize::try_from(count).unwrap_or(usize::MAX);
                 return Expected::Messages;
             }
             Some(Reason::Monitor) => self.is_monitoring = true,
             Some(Reason::Select) => {
-                self.is_elsewhere = args.len() != 2 || args.get(frame, 1) != b"0";
+                // In a transaction it is only queued, and may never be done.
+                let is_back = args.len() == 2 && args.get(frame, 1) == b"0";
+                self.is_elsewhere = !is_back || (self.is_in_transaction && self.is_elsewhere);
             }
             _ => {}
         }
         Expected::Reply
     }
 
-    fn note_transaction(&mut self, name: &[u8]) {
+    fn note_transaction(&mut self, name: &[u8], argc: usize) {
         match name {
             b"multi" => self.is_in_transaction = true,
             b"watch" => self.is_watching = true,
-            b"unwatch" => self.is_watching = false,
-            // EXEC and DISCARD end both.
-            _ => (self.is_in_transaction, self.is_watching) = (false, false),
+            b"unwatch" => self.is_watching &= self.is_in_transaction || argc > 1,
+            // These end both, and are errors without MULTI. EXEC does so even if it is called
+            // wrongly, DISCARD does not.
+            b"exec" | b"discard" if self.is_in_transaction && (argc == 1 || name == b"exec") => {
+                (self.is_in_transaction, self.is_watching) = (false, false);
+            }
+            _ => {}
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Server {
     pub(crate) is_ejected: bool,
     /// Whether it takes HELLO; one that hangs up on it is not asked again.
     pub(crate) takes_hello: bool,
+    /// Whether it agrees to speak RESP3, as far as known.
+    pub(crate) takes_resp3: bool,
     pub(crate) cooling: Backoff,
     /// Until when requests fail at once, and with what.
     pub(crate) cools: Option<(Duration, Failure)>,
@@ -45,6 +47,7 @@ impl Server {
             failures: 0,
             is_ejected: false,
             takes_hello: true,
+            takes_resp3: true,
             cooling: Backoff::new(COOLING_MIN, COOLING_MAX),
             cools: None,
         }

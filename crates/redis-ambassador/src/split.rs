@@ -2,6 +2,8 @@
 
 use redis_commands::{Command, Split};
 
+use crate::merge::Place;
+
 /// A split command under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Splitting {
@@ -14,6 +16,14 @@ pub(crate) struct Splitting {
     pub(crate) is_first: bool,
     /// Units in the last batch.
     pub(crate) batch: usize,
+}
+
+impl Splitting {
+    /// The place of the next batch, of so many units.
+    pub(crate) fn place(&self, units: usize) -> Place {
+        let is_last = units * step(self.split) == self.left;
+        Place { is_first: self.is_first, is_last, total: self.total }
+    }
 }
 
 /// Arguments that belong together.

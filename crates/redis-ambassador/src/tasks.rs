@@ -174,12 +174,9 @@ pub(crate) async fn drain(worker: &Rc<RefCell<Worker>>) -> usize {
     lifecycle.draining().await;
     let deadline = lifecycle.deadline().unwrap_or_else(Instant::now);
     let last_call = deadline.checked_sub(reserve).unwrap_or_else(Instant::now);
-    let mut alone_since = Instant::now();
-    while Instant::now() < last_call && alone_since.elapsed() < linger {
-        time::sleep(DRAIN_LOOK).await;
-        if worker.borrow().client_count() > 0 {
-            alone_since = Instant::now();
-        }
+    tokio::select! {
+        () = lifecycle.expired() => {}
+        () = last_gone(worker, linger, last_call) => {}
     }
     worker.borrow_mut().stop_reading();
     tokio::select! {
@@ -187,6 +184,17 @@ pub(crate) async fn drain(worker: &Rc<RefCell<Worker>>) -> usize {
         () = all_gone(worker) => {}
     }
     worker.borrow().close_all()
+}
+
+/// Waits until there was no client for `linger`, but not beyond `last_call`.
+async fn last_gone(worker: &Rc<RefCell<Worker>>, linger: Duration, last_call: Instant) {
+    let mut alone_since = Instant::now();
+    while Instant::now() < last_call && alone_since.elapsed() < linger {
+        time::sleep(DRAIN_LOOK).await;
+        if worker.borrow().client_count() > 0 {
+            alone_since = Instant::now();
+        }
+    }
 }
 
 async fn all_gone(worker: &Rc<RefCell<Worker>>) {

@@ -30,7 +30,7 @@ use resp::{Args, RequestLimits};
 use sidecar_runtime::Lifecycle;
 use slab::Slab;
 
-use crate::client::{Client, ClientRef, Ending, Held, Wait};
+use crate::client::{Client, ClientRef, Ending, Held, Kind, Wait};
 use crate::config::{Config, PoolConfig};
 use crate::lane::Lane;
 use crate::local::Session;
@@ -57,6 +57,8 @@ pub(crate) struct Worker {
     clients: Slab<Client>,
     pub(crate) lanes: Slab<Lane>,
     merges: Slab<Merge>,
+    /// What they and replies before their turn hold together, in bytes; little above `memory_max`.
+    merging: usize,
     blocks: Blocks,
     scratch: Vec<u8>,
     args: Args,
@@ -66,6 +68,10 @@ pub(crate) struct Worker {
     dirty: Vec<usize>,
     /// The most clients since memory was last given back.
     crowd: usize,
+    /// The request at hand was typed as a line.
+    is_inline: bool,
+    /// Somebody looks after the memory.
+    is_watched: bool,
     flusher: Option<Waker>,
     /// Clients that wait because all memory is in use.
     starved: Vec<usize>,
@@ -126,12 +132,15 @@ impl Worker {
                 clients: Slab::new(),
                 lanes: Slab::new(),
                 merges: Slab::new(),
+                merging: 0,
                 blocks: Blocks::default(),
                 scratch: Vec::new(),
                 args: Args::new(),
                 positions: Vec::new(),
                 dirty: Vec::new(),
                 crowd: 0,
+                is_inline: false,
+                is_watched: false,
                 flusher: None,
                 starved: Vec::new(),
                 held: Held::default(),
@@ -156,6 +165,9 @@ impl Worker {
     /// Takes a new connection, unless `client_connections` are there.
     pub(crate) fn admit(&mut self, pool: usize, socket: Socket) -> Option<usize> {
         self.tick();
+        if self.is_stopping {
+            return None;
+        }
         let counters = self.shared.counters.pool(pool);
         let count = &self.shared.clients[pool];
         let connections_max = self.config(pool).client_connections;
@@ -200,12 +212,13 @@ impl Worker {
         }
     }
 
-    /// Counts the clients that the end of the drain closes; tells how many.
+    /// Counts the clients that the end of the drain closes; tells how many are owed something.
     pub(crate) fn close_all(&self) -> usize {
         for (_, client) in &self.clients {
             self.shared.counters.pool(client.pool).clients_closed_drain.add(1);
         }
-        self.clients.len()
+        let is_owed = |client: &Client| client.under_way() > 0 || !client.outbox.is_empty();
+        self.clients.iter().filter(|(_, client)| is_owed(client)).count()
     }
 
     pub(crate) fn client_count(&self) -> usize {
@@ -230,7 +243,9 @@ impl Worker {
         self.is_stopping = true;
         for (_, client) in &mut self.clients {
             if client.ending == Ending::No {
-                client.ending = Ending::Answering;
+                // Half a request is none.
+                let is_half = client.body.is_some();
+                client.ending = if is_half { Ending::Now } else { Ending::Answering };
             }
             if let Some(waker) = &client.waker {
                 waker.wake_by_ref();
@@ -293,7 +308,8 @@ impl Worker {
         let client = &mut self.clients[key];
         let can_go_on = match client.waits {
             Wait::Nothing | Wait::Server => false,
-            Wait::Room => client.has_room(limit),
+            // What else must be there is looked at when its turn comes.
+            Wait::Room => client.has_room(Kind::Note, limit),
             Wait::Answers => client.under_way() == 0,
         };
         let is_blocked = !client.outbox.is_empty();

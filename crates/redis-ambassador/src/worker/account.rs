@@ -21,15 +21,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 impl Worker {
     /// Brings the account up to date for one client.
     pub(super) fn count_memory(&mut self, key: usize) {
-        let was_over = self.is_over();
         let client = &mut self.clients[key];
         let held = client.held();
         self.held.replace(client.counted, held);
         client.counted = held;
         if self.is_over()
-            && !was_over
+            && !self.is_watched
             && let Some(this) = self.this.upgrade()
         {
+            self.is_watched = true;
             self.spawn(watch(this));
         }
     }
@@ -78,6 +78,7 @@ async fn watch(worker: Rc<RefCell<Worker>>) {
         time::sleep(LOOK_EVERY).await;
         let mut worker = worker.borrow_mut();
         if !worker.is_over() {
+            worker.is_watched = false;
             return worker.feed_starved();
         }
         over += LOOK_EVERY;

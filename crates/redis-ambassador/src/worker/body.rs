@@ -4,16 +4,17 @@
 //! sends slowly holds up nobody; a split command goes out in batches; what cannot be routed before
 //! it is whole is refused and thrown away to its end.
 
-use redis_commands::{Class, Treatment};
+use redis_commands::{Class, Command, Treatment};
 use resp::{Args, Pending, RequestScan, Skim};
 
 use super::Worker;
 use super::reading::Taken;
-use crate::client::{Body, ClientRef, SlotState, Wait};
+use crate::client::{Body, ClientRef, Kind, SlotState, Wait};
 use crate::lane::{LANE_OUTBOX_MAX, Target, Waiter};
 use crate::private::Pin;
 use crate::refusals;
 use crate::server::Failure;
+use crate::split;
 
 impl Worker {
     /// Takes the front of a large request; 0 if it has to wait.
@@ -49,8 +50,12 @@ impl Worker {
                 return self.refuse_body(key, &reply, skim, rest.len());
             }
         };
+        let is_transparent = self.pools[self.clients[key].pool].is_transparent();
+        if !is_transparent {
+            self.release_pin(key);
+        }
         let client = &mut self.clients[key];
-        if client.pin.is_none() {
+        if client.pin.is_none() || !is_transparent {
             if client.under_way() > 0 {
                 client.waits = Wait::Answers;
                 return 0;
@@ -65,7 +70,7 @@ impl Worker {
         }
         let client = &mut self.clients[key];
         let lane = client.pin.as_ref().expect("just made sure").lane;
-        let slot = client.push_slot(SlotState::Waiting);
+        let slot = client.push_slot(SlotState::Waiting, Kind::of(place.class));
         let target = Target::Slot { client: ClientRef::new(key, client.id), slot };
         client.body = Some(Box::new(Body::Passed(skim)));
         let waiter = Waiter { target, class: place.class, can_expire: false, sent: self.now };
@@ -87,27 +92,41 @@ impl Worker {
             resp::write::error(&mut reply, text);
             Unplaced::Nowhere(reply)
         };
+        if !self.clients[key].session.authenticated {
+            return Err(Unplaced::Nowhere(refusals::NO_AUTH.to_vec()));
+        }
         let too_large = || nowhere(&refusals::too_large(rest.len()));
         let command = match args.is_empty() {
             true => return Err(too_large()),
             false => redis_commands::lookup(args.get(rest, 0)),
         };
         let class = command.map_or(Class::Write, |command| command.class);
-        if command.is_some_and(|command| matches!(command.treatment, Treatment::Always(_))) {
+        let leaves_state = |command: &Command| {
+            use redis_commands::Pin::{Monitor, PubSub, Select, Transaction};
+            let pins = matches!(
+                command.treatment,
+                Treatment::Pin(Monitor | PubSub | Select | Transaction)
+            );
+            pins || matches!(command.treatment, Treatment::Always(_) | Treatment::Never)
+        };
+        if command.is_some_and(leaves_state) {
             return Err(too_large());
         }
         if self.pools[pool].is_transparent() {
             return Ok(BodyPlace { server: 0, class });
         }
         let command = command.ok_or_else(too_large)?;
+        if !command.arity_fits(argc) {
+            return Err(nowhere(&redis_commands::wrong_arity_text(command)));
+        }
         if let Treatment::Split(split) = command.treatment {
+            if !(argc - 1).is_multiple_of(split::step(split)) {
+                return Err(nowhere(&redis_commands::wrong_arity_text(command)));
+            }
             return Err(match self.begin_split(key, command, split, argc, args) {
                 Taken::Bytes(count) => Unplaced::InBatches(count),
                 Taken::Yes | Taken::Later(_) => Unplaced::InBatches(0),
             });
-        }
-        if !command.arity_fits(argc) {
-            return Err(nowhere(&redis_commands::wrong_arity_text(command)));
         }
         let first =
             command.first_key().filter(|first| *first < args.len()).ok_or_else(too_large)?;
@@ -128,6 +147,7 @@ impl Worker {
         let client = &mut self.clients[key];
         let lane = client.pin.as_ref().map(|pin| pin.lane);
         let (skim, lane) = match client.body.as_deref_mut().expect("the caller looked") {
+            Body::Pair(skim, _) => (skim, lane),
             Body::Split(splitting) => {
                 let splitting = *splitting;
                 return self.take_batch(key, splitting, rest, args);
@@ -147,6 +167,8 @@ impl Worker {
             Ok(advanced) => advanced,
             Err(error) => {
                 if let Some(pin) = client.pin.take() {
+                    // With it go the replies that were to come over it.
+                    client.forget_slots(&mut self.blocks);
                     self.drop_private(pin.lane);
                 }
                 self.protocol_error(key, &error);
@@ -154,7 +176,19 @@ impl Worker {
             }
         };
         if is_over {
-            client.body = None;
+            if let Some(lane) = lane
+                && let Some(waiter) = self.lanes[lane].waiters.back_mut()
+            {
+                // Only now does the server know all of it.
+                (waiter.can_expire, waiter.sent) = (true, self.now);
+            }
+            client.body = match client.body.take().map(|body| *body) {
+                Some(Body::Pair(_, rest)) if rest.left > 0 => Some(Box::new(Body::Split(rest))),
+                _ => {
+                    client.session.request_taken();
+                    None
+                }
+            };
         }
         if let Some(lane) = lane {
             let lane = &mut self.lanes[lane];

@@ -11,7 +11,7 @@ use std::time::Duration;
 use resp::Protocol;
 use sidecar_runtime::Backoff;
 
-use super::Worker;
+use super::{Worker, find};
 use crate::client::Ending;
 use crate::dial::{Connection, Plan};
 use crate::lane::{Lane, LaneUse, Target, Waiter};
@@ -19,6 +19,8 @@ use crate::metrics::unix_micros;
 use crate::server::{Failure, Server};
 use crate::tasks;
 
+/// Lanes to one server that finish what they have; with more of them, a lane is not detached.
+const DETACHED_MAX: usize = 8;
 /// Pauses of the probe of an ejected server grow to this multiple of the retry timeout.
 const PROBE_PAUSE_GROWTH: u32 = 4;
 
@@ -77,6 +79,9 @@ impl Worker {
     /// Sends a request of a client over a lane.
     pub(super) fn send(&mut self, lane: usize, frame: &[u8], waiter: Waiter) {
         let lane = &mut self.lanes[lane];
+        if lane.outbox.is_empty() {
+            lane.wrote = self.now;
+        }
         lane.outbox.push(frame, &mut self.blocks);
         lane.waiters.push_back(waiter);
         lane.wake();
@@ -94,6 +99,8 @@ impl Worker {
         let lane = &mut self.lanes[key];
         lane.socket = Some(connection.socket);
         lane.peer = connection.peer;
+        lane.wrote = self.now;
+        lane.heard = self.now;
         // Waiting for the connection is no fault of the server's.
         for waiter in &mut lane.waiters {
             waiter.sent = waiter.sent.max(self.now);
@@ -106,6 +113,8 @@ impl Worker {
         let counters = self.shared.counters.pool(pool).server(server);
         counters.connects.add(1);
         counters.connections.add(1);
+        // The name may have changed while it connected.
+        self.address_changed(pool, server);
     }
 
     /// The lane's connection, or the attempt to make one, has ended. Tells whether its task is to
@@ -114,17 +123,26 @@ impl Worker {
         self.tick();
         let lane = &mut self.lanes[key];
         let (pool, server, use_) = (lane.pool, lane.server, lane.use_);
+        let protocol = lane.protocol;
         let was_up = lane.socket.is_some();
         let is_retired = lane.is_retired;
+        self.merging -= std::mem::take(&mut lane.gathered);
         let waiters = std::mem::take(&mut lane.waiters);
         lane.outbox.clear(&mut self.blocks);
         lane.reset();
+        self.show_lane(key);
         let counters = self.shared.counters.pool(pool).server(server);
         if was_up {
             counters.connections.sub(1);
         }
         let had_work = !waiters.is_empty();
-        if let Some(failure) = &failure
+        if let Some(failure @ Failure::Handshake(_)) = &failure
+            && protocol == Protocol::Resp3
+        {
+            // It speaks RESP2 all the same.
+            counters.error(failure.reason()).add(1);
+            self.pools[pool].servers[server].takes_resp3 = false;
+        } else if let Some(failure) = &failure
             && (had_work || !was_up)
         {
             counters.error(failure.reason()).add(1);
@@ -246,6 +264,9 @@ impl Worker {
     pub(crate) fn address_changed(&mut self, pool: usize, server: usize) {
         let Some(name) = &self.pools[pool].servers[server].name else { return };
         let addresses = name.addresses();
+        if addresses.is_empty() {
+            return;
+        }
         self.pools[pool].servers[server].cools = None;
         for (key, lane) in &mut self.lanes {
             let is_old = lane.peer.is_some_and(|peer| !addresses.contains(&peer.ip()));
@@ -259,6 +280,33 @@ impl Worker {
                         *shared = None;
                     }
                 }
+            }
+        }
+    }
+
+    /// From now on a shared lane takes no new requests, so that a large reply, or one that its
+    /// client does not read, holds up only what is behind it already.
+    pub(super) fn detach(&mut self, key: usize) {
+        let lane = &self.lanes[key];
+        let (pool, server, protocol) = (lane.pool, lane.server, lane.protocol as usize);
+        let is_current = self.server(pool, server).lanes[protocol] == Some(key);
+        let others = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| lane.is_retired && (lane.pool, lane.server) == (pool, server));
+        if !is_current || others.count() >= DETACHED_MAX {
+            return;
+        }
+        self.server(pool, server).lanes[protocol] = None;
+        self.lanes[key].is_retired = true;
+        for waiter in &self.lanes[key].waiters {
+            let client = match waiter.target {
+                Target::Slot { client, .. } => client,
+                Target::Part { merge, .. } => self.merges[merge].owner.client,
+                Target::Nobody => continue,
+            };
+            if let Some(client) = find(&mut self.clients, client) {
+                client.settles = true;
             }
         }
     }

@@ -3,10 +3,12 @@
 //! The first bytes of a frame tell which it is. A message passes as it comes, however large; only
 //! the confirmation of a subscription is gathered, because its end says how many there are.
 
+use resp::Protocol;
+
 use super::Worker;
 use crate::client::ClientRef;
 use crate::lane::{LaneUse, Passing};
-use crate::private::{Kind, Message, Pin};
+use crate::private::{Kind, Message};
 
 /// Enough of a frame to see what it is.
 const HEAD_BYTES: usize = 32;
@@ -27,7 +29,9 @@ impl Worker {
             let len = HEAD_BYTES.min(lane.partial.len() + piece.len());
             let bytes = lane.partial.iter().chain(piece);
             head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-            lane.passing = passing(&head[..len], pin, lane.waiters.is_empty());
+            let may_be_array = lane.protocol == Protocol::Resp2 && pin.is_subscribed();
+            let is_unasked = lane.waiters.is_empty();
+            lane.passing = passing(&head[..len], may_be_array, pin.is_monitoring, is_unasked);
         }
         match lane.passing {
             Passing::Reply | Passing::Undecided => {
@@ -62,13 +66,13 @@ impl Worker {
     }
 }
 
-/// What a frame that begins like this is.
-fn passing(head: &[u8], pin: &Pin, is_unasked: bool) -> Passing {
-    let is_line = pin.is_monitoring && matches!(head, [b'+', b'0'..=b'9', ..]);
+/// What a frame that begins like this is. In RESP2 a message is an array like any other.
+fn passing(head: &[u8], may_be_array: bool, is_monitoring: bool, is_unasked: bool) -> Passing {
+    let is_line = is_monitoring && matches!(head, [b'+', b'0'..=b'9', ..]);
     let is_push = head.first() == Some(&b'>');
     match Kind::of(head) {
-        Some(Kind::Confirmation) if is_push || pin.is_subscribed() => Passing::Confirmation,
-        Some(Kind::Published) if is_push || pin.is_subscribed() => Passing::Message,
+        Some(Kind::Confirmation) if is_push || may_be_array => Passing::Confirmation,
+        Some(Kind::Published) if is_push || may_be_array => Passing::Message,
         _ if is_push || is_line || is_unasked => Passing::Message,
         _ => Passing::Reply,
     }

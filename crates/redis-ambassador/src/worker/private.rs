@@ -8,7 +8,7 @@ use resp::{Args, Protocol};
 
 use super::Worker;
 use super::reading::Taken;
-use crate::client::{ClientRef, Ending, SlotState, Wait};
+use crate::client::{ClientRef, Ending, Kind, SlotState, Wait};
 use crate::lane::{LANE_OUTBOX_MAX, Lane, LaneUse, Target, Waiter};
 use crate::private::{Expected, Pin};
 use crate::server::Failure;
@@ -60,7 +60,7 @@ impl Worker {
     pub(super) fn release_pin(&mut self, key: usize) {
         let client = &mut self.clients[key];
         let is_over = |pin: &Pin| !pin.has_state();
-        if client.under_way() > 0 || client.body.is_some() {
+        if client.under_way() > 0 || client.is_passing() {
             return;
         }
         let Some(pin) = client.pin.take_if(|pin| is_over(pin)) else { return };
@@ -143,7 +143,7 @@ impl Worker {
                 return Taken::Yes;
             }
         }
-        let slot = client.push_slot(SlotState::Waiting);
+        let slot = client.push_slot(SlotState::Waiting, Kind::of(class));
         let target = Target::Slot { client: ClientRef::new(key, client.id), slot };
         let waiter = Waiter { target, class, can_expire, sent: self.now };
         if reason == Some(Reason::Select) && args.len() == 2 && args.get(frame, 1) == b"0" {

@@ -14,6 +14,8 @@ use crate::client::{Ending, Wait};
 
 /// Reads of one client before others have their turn.
 const READS_PER_TURN: usize = 4;
+/// Read of a client that waits for answers, so that its end is seen.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
 /// Bytes scanned in one step.
 const SCRATCH_BYTES: usize = super::SCRATCH_BYTES;
 
@@ -66,7 +68,7 @@ impl Worker {
         match client.ending {
             Ending::No => false,
             Ending::Answering => {
-                let is_answered = client.under_way() == 0 || client.is_only_listening();
+                let is_answered = client.under_way() == 0 || client.is_open_ended();
                 is_answered && client.outbox.is_empty()
             }
             Ending::Now => true,
@@ -84,8 +86,14 @@ impl Worker {
             self.starve(key);
             return false;
         }
-        if std::mem::replace(&mut client.waits, Wait::Nothing) == Wait::Nothing {
-            return true;
+        match std::mem::replace(&mut client.waits, Wait::Nothing) {
+            Wait::Nothing => return true,
+            // Not looked at again before it can be taken.
+            Wait::Answers if client.under_way() > 0 => {
+                client.waits = Wait::Answers;
+                return client.unparsed.len() < READ_AHEAD_BYTES;
+            }
+            Wait::Answers | Wait::Room | Wait::Server => {}
         }
         let mut unparsed = std::mem::take(&mut client.unparsed);
         let taken = self.take_requests(key, &unparsed);
@@ -237,8 +245,17 @@ impl Worker {
         resp::write::request(&mut frame, &words);
         let limits = Self::limits(&self.clients[key]);
         match RequestScan::default().scan(&frame, args, &limits) {
-            Ok(Scanned::Complete(_)) => self.request(key, &frame, args),
-            _ => Taken::Yes,
+            Ok(Scanned::Complete(_)) => {
+                self.is_inline = true;
+                let taken = self.request(key, &frame, args);
+                self.is_inline = false;
+                taken
+            }
+            Ok(_) => Taken::Yes,
+            Err(error) => {
+                self.protocol_error(key, &error);
+                Taken::Yes
+            }
         }
     }
 

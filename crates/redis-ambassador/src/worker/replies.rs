@@ -12,7 +12,7 @@ use tokio::time::{self, Instant};
 
 use super::account::ALWAYS_BYTES;
 use super::{DIRTY_MAX, Worker, find};
-use crate::client::Ending;
+use crate::client::{ClientRef, Ending, SlotNumber};
 use crate::lane::{LANE_OUTBOX_MAX, LaneUse, Target, Waiter};
 use crate::server::Failure;
 
@@ -57,19 +57,33 @@ impl Worker {
         if lane.is_retired && lane.waiters.is_empty() {
             return Poll::Ready(None);
         }
-        let counters = self.shared.counters.pool(lane.pool).server(lane.server);
-        counters.in_flight.set(lane.waiters.len() as u64);
-        counters.queue_bytes.set(lane.outbox.len() as u64);
+        self.show_lane(key);
         self.poll_time(key, context)
+    }
+
+    /// Brings the gauges of the lane's server up to date.
+    pub(super) fn show_lane(&mut self, key: usize) {
+        let lane = &mut self.lanes[key];
+        let counters = self.shared.counters.pool(lane.pool).server(lane.server);
+        let now = (lane.waiters.len() as u64, lane.outbox.len() as u64);
+        let before = std::mem::replace(&mut lane.shown, now);
+        counters.in_flight.sub(before.0);
+        counters.in_flight.add(now.0);
+        counters.queue_bytes.sub(before.1);
+        counters.queue_bytes.add(now.1);
     }
 
     fn write_lane(&mut self, key: usize, context: &mut Context<'_>) -> Option<LaneEnd> {
         let lane = &mut self.lanes[key];
         let socket = lane.socket.as_mut().expect("a lane that is up has a socket");
+        let before = lane.outbox.len();
         if let Poll::Ready(Err(error)) =
             socket.poll_write(context, &mut lane.outbox, &mut self.blocks)
         {
             return Some(Some(Failure::of(&error)));
+        }
+        if lane.outbox.len() < before {
+            lane.wrote = self.now;
         }
         if !lane.blocked.is_empty() && lane.outbox.len() <= LANE_OUTBOX_MAX / 2 {
             self.unblock(key);
@@ -133,34 +147,20 @@ impl Worker {
     }
 
     fn hand_out_piece(&mut self, key: usize, piece: &[u8], is_whole: bool) -> Result<(), Failure> {
+        let limit = self.shared.config.client_buffer;
         let lane = &mut self.lanes[key];
         lane.reply_bytes += piece.len();
+        if lane.reply_bytes > limit && !is_whole {
+            self.detach(key);
+        }
+        let lane = &mut self.lanes[key];
         if lane.use_ != LaneUse::Shared && self.pass_message(key, piece, is_whole) {
             return Ok(());
         }
         let lane = &mut self.lanes[key];
         let Some(&waiter) = lane.waiters.front() else { return Err(Failure::Garbage) };
         if let Target::Slot { client: named, slot } = waiter.target {
-            let found = find(&mut self.clients, named);
-            let is_there = found.is_some();
-            if let Some(client) = found {
-                if lane.partial.is_empty() && is_whole && piece.len() == lane.reply_bytes {
-                    client.reply(slot, piece, &mut self.blocks);
-                } else if client.is_first(slot) {
-                    client.leave(&lane.partial, &mut self.blocks);
-                    lane.partial = Vec::new();
-                    client.leave(piece, &mut self.blocks);
-                    if is_whole {
-                        client.left(lane.reply_bytes, &mut self.blocks);
-                    }
-                } else {
-                    lane.partial.extend_from_slice(piece);
-                    if is_whole {
-                        client.reply(slot, &lane.partial, &mut self.blocks);
-                        lane.partial = Vec::new();
-                    }
-                }
-            }
+            let is_there = self.hand_out_reply(key, named, slot, piece, is_whole);
             if is_whole {
                 self.answered(key, waiter);
             }
@@ -172,10 +172,15 @@ impl Worker {
             return Ok(());
         }
         if let Target::Part { merge, .. } = waiter.target {
-            let more = lane.partial.len() + piece.len();
-            if self.merges[merge].overflows(more, self.shared.memory_max / 2) {
+            let merge = &mut self.merges[merge];
+            if self.merging + piece.len() > self.shared.memory_max {
+                self.merging -= merge.bytes;
+                merge.overflow();
                 lane.partial = Vec::new();
-            } else {
+            }
+            if !merge.is_overflown {
+                self.merging += piece.len();
+                merge.bytes += piece.len();
                 lane.partial.extend_from_slice(piece);
             }
         }
@@ -190,6 +195,50 @@ impl Worker {
         Ok(())
     }
 
+    /// Gives a piece of a reply to a client; tells whether the client is still there.
+    fn hand_out_reply(
+        &mut self,
+        key: usize,
+        named: ClientRef,
+        slot: SlotNumber,
+        piece: &[u8],
+        is_whole: bool,
+    ) -> bool {
+        let found = find(&mut self.clients, named);
+        let lane = &mut self.lanes[key];
+        let Some(client) = found else {
+            self.merging -= std::mem::take(&mut lane.gathered);
+            lane.partial = Vec::new();
+            return false;
+        };
+        if lane.partial.is_empty() && is_whole && piece.len() == lane.reply_bytes {
+            client.reply(slot, piece, &mut self.blocks);
+        } else if client.is_first(slot) {
+            self.merging -= std::mem::take(&mut lane.gathered);
+            client.leave(&lane.partial, &mut self.blocks);
+            lane.partial = Vec::new();
+            client.leave(piece, &mut self.blocks);
+            if is_whole {
+                client.left(lane.reply_bytes, &mut self.blocks);
+            }
+        } else {
+            lane.partial.extend_from_slice(piece);
+            self.merging += piece.len();
+            lane.gathered += piece.len();
+            if is_whole {
+                self.merging -= std::mem::take(&mut lane.gathered);
+                client.reply(slot, &lane.partial, &mut self.blocks);
+                lane.partial = Vec::new();
+            } else if self.merging > self.shared.memory_max {
+                // It cannot wait for its turn, and nobody may wait for it.
+                let counters = self.shared.counters.pool(client.pool);
+                counters.clients_closed_memory.add(1);
+                client.ending = Ending::Now;
+            }
+        }
+        true
+    }
+
     /// Counts a reply that nobody waits for any more.
     fn drop_reply(&self, key: usize) {
         self.shared.counters.pool(self.lanes[key].pool).replies_dropped.add(1);
@@ -199,6 +248,11 @@ impl Worker {
     pub(super) fn answered(&mut self, key: usize, waiter: Waiter) {
         let lane = &mut self.lanes[key];
         lane.waiters.pop_front();
+        debug_assert!(lane.partial.is_empty(), "it has gone where the reply went");
+        if !waiter.can_expire {
+            // Those behind it had no chance to be answered before.
+            lane.waiters.iter_mut().for_each(|behind| behind.sent = self.now);
+        }
         lane.reply_bytes = 0;
         lane.hold.before = Duration::ZERO;
         let (pool, server) = (lane.pool, lane.server);
@@ -228,6 +282,7 @@ impl Worker {
             return;
         }
         let merge = self.merges.remove(merge);
+        self.merging -= merge.bytes;
         let owner = merge.owner;
         if let Some(client) = find(&mut self.clients, owner.client) {
             client.merged(owner.slot, Box::new(merge), &mut self.blocks);
@@ -245,16 +300,23 @@ impl Worker {
             (None, LaneUse::Private(client)) => self.clients.get_mut(client),
             _ => None,
         };
-        let Some(client) = holder else { return lane.hold.release(self.now) };
-        let queued = client.outbox.len() + lane.partial.len();
+        let Some(client) = holder else { return lane.release(self.now) };
+        // A reply whose turn has not come is gathered: to wait for it here could be to wait for a
+        // client that waits for us.
+        let is_next = match lane.waiters.front().map(|waiter| waiter.target) {
+            Some(Target::Slot { slot, .. }) => client.is_first(slot),
+            _ => true,
+        };
+        let queued = client.outbox.len();
         let has_none = queued >= limit || (is_over && queued > ALWAYS_BYTES);
-        if !has_none || client.ending == Ending::Now {
-            return lane.hold.release(self.now);
-        }
-        if lane.hold.by.is_none() {
-            lane.hold.by = Some((client.id, self.now));
+        if !has_none || !is_next || client.ending == Ending::Now {
+            return lane.release(self.now);
         }
         client.holds_up = true;
+        if lane.hold.by.is_none() {
+            lane.hold.by = Some((client.id, self.now));
+            self.detach(key);
+        }
         true
     }
 
@@ -270,8 +332,9 @@ impl Worker {
             self.close_who_stalls(key);
             let lane = &mut self.lanes[key];
             let stall = self.shared.config.client_stall_timeout;
-            let held_until =
-                lane.hold.by.map(|(_, since)| since + stall.saturating_sub(lane.hold.before));
+            let can_stall = lane.use_ == LaneUse::Shared && lane.has_others_behind();
+            let held = lane.hold.by.filter(|_| can_stall);
+            let held_until = held.map(|(_, since)| since + stall.saturating_sub(lane.hold.before));
             let overdue = timeout.and_then(|timeout| lane.next_overdue(timeout));
             let Some(next) = held_until.into_iter().chain(overdue).min() else {
                 return Poll::Pending;
@@ -309,7 +372,8 @@ impl Worker {
         let lane = &self.lanes[key];
         let Some((client, since)) = lane.hold.by else { return };
         let held = self.now.saturating_sub(since) + lane.hold.before;
-        if lane.use_ != LaneUse::Shared || held < self.shared.config.client_stall_timeout {
+        let is_over = held >= self.shared.config.client_stall_timeout;
+        if lane.use_ != LaneUse::Shared || !lane.has_others_behind() || !is_over {
             return;
         }
         let found = self.clients.iter_mut().find(|(_, other)| other.id == client);

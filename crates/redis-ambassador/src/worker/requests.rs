@@ -10,38 +10,52 @@ use resp::Args;
 
 use super::reading::Taken;
 use super::{Worker, private};
-use crate::client::{ClientRef, Ending, SlotState, Wait};
+use crate::client::{ClientRef, Ending, Kind, SlotState, Wait};
 use crate::config::CrossShard;
-use crate::lane::{LANE_OUTBOX_MAX, Target, Waiter};
+use crate::lane::{LANE_OUTBOX_MAX, Passing, Target, Waiter};
 use crate::local::After;
 use crate::refusals;
 use crate::server::Failure;
 
+/// As Redis says it to a version that it does not speak.
+const NO_PROTOCOL: &str = "NOPROTO unsupported protocol version";
 /// How the answers to a wrong password begin.
 const WRONG_PASSWORD: [&[u8]; 2] = [b"-WRONGPASS", b"-ERR invalid password"];
 
 impl Worker {
     /// Takes one whole request.
     pub(super) fn request(&mut self, key: usize, frame: &[u8], args: &Args) -> Taken {
-        let limit = self.shared.config.client_buffer;
-        let client = &mut self.clients[key];
-        if !client.has_room(limit) {
-            return Taken::Later(Wait::Room);
+        let command = redis_commands::lookup(args.get(frame, 0));
+        let class = command.map_or(Class::Server, |command| command.class);
+        if let Some(waits) = self.must_wait(key, class) {
+            return Taken::Later(waits);
         }
+        let client = &mut self.clients[key];
         client.last_request = self.now;
         let pool = client.pool;
+        let is_transparent = self.pools[pool].is_transparent();
+        if client.pin.is_some() && !is_transparent {
+            // A large request is under way; the next one may be for another server.
+            self.release_pin(key);
+            if self.clients[key].pin.is_some() {
+                return Taken::Later(Wait::Answers);
+            }
+        }
+        let client = &self.clients[key];
         let is_pinned = client.pin.is_some();
         let is_authenticated = client.session.authenticated;
-        let command = redis_commands::lookup(args.get(frame, 0));
         let taken = match command {
             Some(command @ Command { treatment: Treatment::Always(local), .. }) => {
                 self.ours(key, *local, command, frame, args)
             }
             _ if !is_authenticated => self.refuse_for(key, "unauthenticated", refusals::NO_AUTH),
-            command if is_pinned => self.pinned_request(key, command, frame, args),
-            command if self.pools[pool].is_transparent() => {
-                self.transparent(key, command, frame, args)
+            Some(command) if is_transparent && is_never(command, frame, args) => {
+                self.refuse(key, "unsupported", &refusals::unsupported(command.name))
             }
+            command if is_pinned && is_transparent => {
+                self.pinned_request(key, command, frame, args)
+            }
+            command if is_transparent => self.transparent(key, command, frame, args),
             Some(command) => self.sharded(key, command, frame, args),
             None => self.unknown(key, frame, args),
         };
@@ -51,6 +65,31 @@ impl Worker {
             session.last = command;
         }
         taken
+    }
+
+    /// Whether a client's next request has to wait, and for what.
+    pub(super) fn must_wait(&mut self, key: usize, class: Class) -> Option<Wait> {
+        let limit = self.shared.config.client_buffer;
+        let is_full = self.held.memory + self.held.expected > self.shared.memory_max;
+        let client = &mut self.clients[key];
+        let is_in_message = client.pin.as_ref().is_some_and(|pin| {
+            let lane = &self.lanes[pin.lane];
+            lane.passing != Passing::Undecided && lane.reply_bytes > 0 && lane.waiters.is_empty()
+        });
+        if is_in_message {
+            return Some(Wait::Answers);
+        }
+        if client.settles {
+            if client.under_way() > 0 {
+                return Some(Wait::Answers);
+            }
+            client.settles = false;
+        }
+        let is_idle = client.is_idle();
+        if !client.has_room(Kind::of(class), limit) || (is_full && !is_idle) {
+            return Some(Wait::Room);
+        }
+        None
     }
 
     /// With one server: everything goes there.
@@ -64,12 +103,7 @@ impl Worker {
         let Some(command) = command else {
             return self.forward_class(key, 0, frame, Class::Server);
         };
-        // An unknown subcommand gets its error from the server.
-        let command = command.resolve(args.len(), &|i| args.get(frame, i)).unwrap_or(command);
         match command.treatment {
-            Treatment::Never => {
-                self.refuse(key, "unsupported", &refusals::unsupported(command.name))
-            }
             // The database that a client knows as 0 is the pool's.
             Treatment::Pin(Pin::Select) if args.len() == 2 && args.get(frame, 1) == b"0" => {
                 self.answer_now(key, b"+OK\r\n")
@@ -181,7 +215,7 @@ impl Worker {
             return Taken::Later(Wait::Server);
         }
         let client = &mut self.clients[key];
-        let slot = client.push_slot(SlotState::Waiting);
+        let slot = client.push_slot(SlotState::Waiting, Kind::of(class));
         let target = Target::Slot { client: ClientRef::new(key, client.id), slot };
         self.send(lane, frame, Waiter { target, class, can_expire: true, sent: self.now });
         Taken::Yes
@@ -197,8 +231,13 @@ impl Worker {
         args: &Args,
     ) -> Taken {
         let client = &self.clients[key];
-        if matches!(local, Local::Hello | Local::Reset) && client.under_way() > 0 {
+        let is_confirming = client.pin.as_ref().is_some_and(|pin| pin.is_confirming());
+        let waits = matches!(local, Local::Hello | Local::Reset) && client.under_way() > 0;
+        if waits || is_confirming {
             return Taken::Later(Wait::Answers);
+        }
+        if local == Local::Hello && self.refuses_resp3(key, frame, args) {
+            return self.refuse(key, "unsupported", NO_PROTOCOL);
         }
         let mut reply = Vec::new();
         let after = self.local_answer(key, local, command, frame, args, &mut reply);
@@ -223,6 +262,13 @@ impl Worker {
         self.follow_protocol(key);
         self.touch(key);
         Taken::Yes
+    }
+
+    /// Whether a client asks for RESP3 and a server is known that does not speak it.
+    fn refuses_resp3(&self, key: usize, frame: &[u8], args: &Args) -> bool {
+        let servers = &self.pools[self.clients[key].pool].servers;
+        let is_asked = args.len() > 1 && args.get(frame, 1) == b"3";
+        is_asked && servers.iter().any(|server| !server.takes_resp3)
     }
 
     /// Answers at once, in its turn.
@@ -251,6 +297,13 @@ impl Worker {
         resp::write::error_bytes(&mut reply, &text);
         self.refuse_for(key, "unknown_command", &reply)
     }
+}
+
+/// Whether a call would turn the connection into something else for good.
+fn is_never(command: &'static Command, frame: &[u8], args: &Args) -> bool {
+    // An unknown subcommand gets its error from the server.
+    let resolved = command.resolve(args.len(), &|i| args.get(frame, i));
+    resolved.unwrap_or(command).treatment == Treatment::Never
 }
 
 /// Why a command has no server.

@@ -5,13 +5,14 @@
 //! has gone out stays so: as with twemproxy, MSET over several servers is not atomic.
 
 use redis_commands::{Command, Split};
-use resp::{Args, RequestScan, Scanned};
+use resp::{Args, RequestScan, Scanned, Skim};
 
 use super::Worker;
 use super::reading::Taken;
-use crate::client::{Body, ClientRef, Ending, SlotState, Wait};
+use crate::client::{Body, ClientRef, Ending, Kind, SlotState, Wait};
 use crate::lane::{LANE_OUTBOX_MAX, Target, Waiter};
-use crate::merge::{Merge, Owner, Place};
+use crate::merge::{Merge, Owner};
+use crate::private::Pin;
 use crate::refusals;
 use crate::server::Failure;
 use crate::split::{Splitting, step};
@@ -36,7 +37,8 @@ impl Worker {
         args: &Args,
     ) -> Taken {
         let units = (args.len() - 1) / step(split);
-        if units > first_batch(split) {
+        let is_even = (args.len() - 1).is_multiple_of(step(split));
+        if (units > first_batch(split) && !self.is_inline) || !is_even {
             return self.begin_split(key, command, split, args.len(), args);
         }
         let pool = self.clients[key].pool;
@@ -86,7 +88,7 @@ impl Worker {
         let step = step(splitting.split);
         if !splitting.is_first && splitting.split == Split::Values {
             // One batch is under way at a time if values are large, so this is about the last.
-            let value_bytes = (client.reply_bytes() / splitting.batch).max(1);
+            let value_bytes = (client.value_bytes() / splitting.batch).max(1);
             let room = self.shared.config.client_buffer / value_bytes;
             splitting.batch = room.clamp(1, BATCH_UNITS_MAX);
         }
@@ -97,6 +99,9 @@ impl Worker {
                 let count = args.len() / step * step;
                 let is_full = rest.len() >= BATCH_BYTES;
                 if count == 0 && pending.frame_min > self.shared.config.client_buffer {
+                    if pending.complete == 1 {
+                        return self.begin_pair(key, splitting, rest, args);
+                    }
                     self.refuse_and_close(key, &refusals::too_large(pending.frame_min));
                     return 0;
                 }
@@ -111,11 +116,11 @@ impl Worker {
                 return 0;
             }
         };
-        if !client.has_room(self.shared.config.client_buffer) {
-            client.waits = Wait::Room;
+        if let Some(waits) = self.must_wait(key, splitting.command.class) {
+            self.clients[key].waits = waits;
             return 0;
         }
-        let pool = client.pool;
+        let pool = self.clients[key].pool;
         let ring = &self.pools[pool].ring;
         self.positions.clear();
         let keys = (0..count).step_by(step);
@@ -130,9 +135,65 @@ impl Worker {
         splitting.left -= count;
         splitting.batch = count / step;
         splitting.is_first = false;
-        let body = (splitting.left > 0).then(|| Box::new(Body::Split(splitting)));
-        self.clients[key].body = body;
+        let client = &mut self.clients[key];
+        client.body = (splitting.left > 0).then(|| Box::new(Body::Split(splitting)));
+        if client.body.is_none() {
+            client.session.request_taken();
+        }
         bytes
+    }
+
+    /// Takes the front of a pair whose value is too large to be held: it goes out alone, over a
+    /// private connection, when all that was before it is answered.
+    fn begin_pair(
+        &mut self,
+        key: usize,
+        mut splitting: Splitting,
+        rest: &[u8],
+        args: &mut Args,
+    ) -> usize {
+        self.release_pin(key);
+        let client = &mut self.clients[key];
+        if client.under_way() > 0 {
+            client.waits = Wait::Answers;
+            return 0;
+        }
+        let (pool, protocol) = (client.pool, client.session.protocol);
+        let limits = Self::limits(client);
+        let mut scan = RequestScan::arguments(2);
+        let skim = match scan.scan(rest, args, &limits) {
+            Ok(_) => Skim::take_over(&scan, rest, &limits),
+            Err(error) => Err(error),
+        };
+        let Ok(Some(skim)) = skim else { return 0 };
+        let lane = match self.pools[pool].ring.locate(args.get(rest, 0)) {
+            Some(server) => self.private_lane(pool, server, protocol, key),
+            None => Err(Failure::Refused),
+        };
+        let client = &mut self.clients[key];
+        let class = splitting.command.class;
+        let slot = client.push_slot(SlotState::Merging, Kind::of(class));
+        let owner = Owner { client: ClientRef::new(key, client.id), slot };
+        let place = splitting.place(1);
+        splitting.left -= 2;
+        splitting.is_first = false;
+        client.settles = true;
+        client.body = Some(Box::new(Body::Pair(skim, splitting)));
+        let merge = self.merges.insert(Merge::new(splitting.split, 1, place, owner));
+        let target = Target::Part { merge, part: 0 };
+        let waiter = Waiter { target, class, can_expire: false, sent: self.now };
+        match lane {
+            Ok(lane) => {
+                self.clients[key].pin = Some(Box::new(Pin::new(lane)));
+                let mut head = Vec::with_capacity(48);
+                resp::write::array_header(&mut head, 3);
+                resp::write::bulk(&mut head, splitting.command.name.as_bytes());
+                self.send(lane, &head, waiter);
+                self.lanes[lane].outbox.push(rest, &mut self.blocks);
+            }
+            Err(failure) => self.complete(waiter, &failure.reply()),
+        }
+        rest.len()
     }
 
     /// Sends the units whose servers are in `positions`, and whose arguments begin at `start`.
@@ -184,13 +245,9 @@ impl Worker {
         }
         let step = step(splitting.split);
         let client = &mut self.clients[key];
-        let slot = client.push_slot(SlotState::Merging);
+        let slot = client.push_slot(SlotState::Merging, Kind::of(splitting.command.class));
         let owner = Owner { client: ClientRef::new(key, client.id), slot };
-        let place = Place {
-            is_first: splitting.is_first,
-            is_last: servers.len() * step == splitting.left,
-            total: splitting.total,
-        };
+        let place = splitting.place(servers.len());
         let class = splitting.command.class;
         let mut merge = Merge::new(splitting.split, parts.len(), place, owner);
         for server in servers {
