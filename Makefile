@@ -4,13 +4,14 @@
 CARGO ?= cargo
 HISTORIES ?= 10000
 
-.PHONY: help demo test bench-logs bench-nginx histories fmt setup binaries
+.PHONY: help demo test bench-logs bench-nginx bench-redis histories fmt setup binaries
 
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup ## A real nginx through rotation, kill -9 of the shipper and SIGTERM: every line arrives and is counted
-	$(CARGO) build --quiet --release --locked --bin log-shipper --bin nginx-adapter --bin demo
+demo: setup ## A real nginx through rotation, kill -9 of the shipper and SIGTERM: every line arrives and is counted; two redis-servers behind one address
+	$(CARGO) build --quiet --release --locked --bin log-shipper --bin nginx-adapter \
+		--bin redis-ambassador --bin demo
 	$(CARGO) run --quiet --release --locked --bin demo
 
 test: setup ## Formatting, lints, documentation, all tests: what .ci/run runs
@@ -22,7 +23,7 @@ test: setup ## Formatting, lints, documentation, all tests: what .ci/run runs
 
 binaries: ## The binaries that the tests run: debug ones, and release where size and memory count
 	$(CARGO) build --workspace --bins --locked
-	$(CARGO) build --release --locked --bin log-shipper --bin nginx-adapter
+	$(CARGO) build --release --locked --bin log-shipper --bin nginx-adapter --bin redis-ambassador
 
 bench-logs: setup ## Measures log-shipper beside cat, tail, rsyslog (20 minutes); ARGS=--quick for a first look
 	$(CARGO) build --quiet --release --locked --bin log-shipper --bin bench-logs
@@ -31,6 +32,10 @@ bench-logs: setup ## Measures log-shipper beside cat, tail, rsyslog (20 minutes)
 bench-nginx: setup ## Measures nginx-adapter beside prometheus-nginx-exporter (6 minutes); ARGS=--quick for a first look
 	$(CARGO) build --quiet --release --locked --bin nginx-adapter --bin bench-nginx
 	$(CARGO) run --quiet --release --locked --bin bench-nginx -- $(ARGS)
+
+bench-redis: setup ## Measures redis-ambassador beside nutcracker (12 minutes); ARGS=--quick for a first look
+	$(CARGO) build --quiet --release --locked --bin redis-ambassador --bin bench-redis
+	$(CARGO) run --quiet --release --locked --bin bench-redis -- $(ARGS)
 
 histories: setup ## The model test of the tailer with 10,000 random histories
 	OUTRIDER_HISTORIES=$(HISTORIES) $(CARGO) test --release --locked -p tail --test histories -- --nocapture

@@ -21,6 +21,15 @@ NEEDED='
   promtool:prometheus
   prometheus-nginx-exporter:prometheus-nginx-exporter
   rsyslogd:rsyslog
+  redis-server:redis-server
+  redis-cli:redis-tools
+  nutcracker:nutcracker
+  python3:python3
+  pip3:python3-pip
+  node:nodejs
+  npm:npm
+  php:php-cli
+  ruby:ruby
   ip:iproute2
   mkfs.ext4:e2fsprogs
   mount:mount
@@ -30,6 +39,19 @@ NEEDED='
   prlimit:util-linux
   kill:procps
 '
+# Without a program of their own: file:package
+NEEDED_FILES='
+  /usr/share/doc/php-redis:php-redis
+  /usr/share/doc/ruby-redis:ruby-redis
+'
+# folder:packages, the clients that the tests of redis-ambassador run
+PYTHON_CLIENTS='
+  redis-py-5:redis==5.3.1
+  redis-py-8:redis==8.1.0
+  glide:valkey-glide-sync==2.6.0
+'
+NODE_CLIENTS='redis@6.3.1 ioredis@6.0.0'
+CLIENTS_FOLDER=$(dirname "$0")/../target/clients
 RUST_COMPONENTS='rustfmt clippy'
 POLICY=/usr/sbin/policy-rc.d
 
@@ -38,6 +60,9 @@ missing_packages() {
   for pair in $NEEDED; do
     # -P: the shell has a kill of its own, which does not count.
     type -P "${pair%%:*}" >/dev/null || echo "${pair#*:}"
+  done
+  for pair in $NEEDED_FILES; do
+    [ -e "${pair%%:*}" ] || echo "${pair#*:}"
   done
   # Binaries are static: the linker needs libc.a.
   local libc
@@ -68,6 +93,28 @@ install_packages() {
   fi
 }
 
+# Into folders of their own: a stamp beside each says what is in it.
+install_clients() {
+  local pair folder packages
+  mkdir -p "$CLIENTS_FOLDER"
+  for pair in $PYTHON_CLIENTS; do
+    folder=$CLIENTS_FOLDER/${pair%%:*} packages=${pair#*:}
+    [ "$(cat "$folder.stamp" 2>/dev/null)" = "$packages" ] && continue
+    echo "setup: installing $packages for Python" >&2
+    rm -rf "$folder"
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check \
+      --target "$folder" "$packages" >&2
+    echo "$packages" >"$folder.stamp"
+  done
+  folder=$CLIENTS_FOLDER/node
+  [ "$(cat "$folder.stamp" 2>/dev/null)" = "$NODE_CLIENTS" ] && return
+  echo "setup: installing $NODE_CLIENTS for Node" >&2
+  rm -rf "$folder"
+  # shellcheck disable=SC2086
+  npm install --silent --no-audit --no-fund --prefix "$folder" $NODE_CLIENTS >&2
+  echo "$NODE_CLIENTS" >"$folder.stamp"
+}
+
 main() {
   if ! type -P cargo >/dev/null; then
     echo "setup: no cargo here; install Rust 1.95 or newer first (https://rustup.rs)" >&2
@@ -90,6 +137,7 @@ main() {
     echo "setup: still missing after the installation:" $packages >&2
     exit 1
   fi
+  install_clients
 }
 
 main

@@ -1,17 +1,20 @@
-//! `make demo`: every line that a real nginx writes arrives and is counted, whatever happens.
+//! `make demo`: every line that a real nginx writes arrives and is counted, whatever happens, and
+//! every key of an app is on the right one of two redis-servers.
 //!
 //! nginx → access.log and error.log → log-shipper → a recording HTTP sink in this process; and
 //! nginx → its page and its logs → nginx-adapter → metrics. Under load the logs are renamed and
 //! reopened, the shipper is killed with SIGKILL and started again, and at last gets SIGTERM. What
-//! nginx wrote is counted from the files themselves, not from the load generator. Exit status 0
-//! only if every line of every file arrived and was counted. All files are in a temporary folder
-//! that goes with the process.
+//! nginx wrote is counted from the files themselves, not from the load generator. Then
+//! keys go through redis-ambassador. Exit status 0 only if every line of every file arrived and was
+//! counted, and every reply was right. All files are in a temporary folder that goes with the
+//! process.
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 #![expect(clippy::unwrap_used, reason = "there is no caller to handle an error")]
 
 mod account;
 mod adapter;
+mod shards;
 
 use std::fs;
 use std::path::Path;
@@ -87,6 +90,8 @@ fn main() -> ExitCode {
     exporter.wait_up(false);
     tell("nginx-adapter shows nginx_up 0, and goes on serving".to_owned());
 
+    let (shards, sharded) = shards::run(&tell);
+
     let account = Account::new(&place.logs(), &sink);
     println!("\n{account}");
     println!("log-shipper took {cost}.");
@@ -98,8 +103,9 @@ fn main() -> ExitCode {
         of_status("200"),
         of_status("404")
     );
-    if status == 0 && account.is_even() && counted {
-        println!("No line is missing.");
+    println!("\n{shards}");
+    if status == 0 && account.is_even() && counted && sharded {
+        println!("No line is missing, no key is lost and no reply was wrong.");
         return ExitCode::SUCCESS;
     }
     println!("Not as promised. log-shipper said:\n{log}");

@@ -4,7 +4,7 @@
 //! puts them: beside the folder `deps` of the running test. They are not built from here, because
 //! cargo inside cargo waits for its own lock.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Path of a binary of this workspace, built in the same profile as the test.
 pub fn built(name: &str) -> PathBuf {
@@ -18,6 +18,15 @@ pub fn built(name: &str) -> PathBuf {
         "no {}: run `cargo build --workspace --bins` first (with the profile of the tests)",
         binary.display()
     );
+    binary
+}
+
+/// The same of the release profile, for tests of memory, whatever profile they are built in.
+pub fn released(name: &str) -> PathBuf {
+    let own = built(name);
+    let profiles = own.parent().and_then(Path::parent).unwrap();
+    let binary = profiles.join("release").join(name);
+    assert!(binary.is_file(), "no {}: run `make binaries` first", binary.display());
     binary
 }
 

@@ -11,6 +11,7 @@
 #![expect(clippy::print_stderr, reason = "a failed test shows what its processes said")]
 
 pub mod access_lines;
+pub mod ambassador;
 pub mod binary;
 pub mod certificates;
 pub mod client;
@@ -18,13 +19,17 @@ pub mod cost;
 pub mod curl;
 pub mod exporter;
 pub mod ledger;
+pub mod loopback;
 pub mod metrics;
+pub mod name_server;
 pub mod nginx;
 pub mod pace;
 pub mod pod;
 pub mod process;
 pub mod prometheus;
 pub mod random;
+pub mod redis;
+pub mod resp_client;
 pub mod shipper;
 pub mod sink;
 pub mod table;

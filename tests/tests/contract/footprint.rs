@@ -1,9 +1,8 @@
 //! What it costs to have it: memory and wake-ups without work, of the release binary.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use e2e::binary::built;
+use e2e::binary::released;
 use e2e::pace::{SOON, holds_for, wait_until};
 use e2e::workplace::{Workplace, free_address};
 
@@ -18,7 +17,7 @@ const WAKEUPS_MAX: u64 = 10;
 fn idle_it_costs_next_to_nothing() {
     for subject in SUBJECTS {
         let place = Workplace::new();
-        let words = [release(subject.name).into()];
+        let words = [released(subject.name).into()];
         let mut running = subject.spawn(&place, &words, &(subject.idle)(&place), free_address());
         // Not by a probe: an answer is not idling, and brings the code that makes it into memory.
         running.wait_logged("Started");
@@ -31,13 +30,4 @@ fn idle_it_costs_next_to_nothing() {
         let memory_bytes = running.guard.rss_bytes();
         assert!(memory_bytes <= MEMORY_BYTES_MAX, "{memory_bytes} bytes resident");
     }
-}
-
-/// Size and memory are a matter of the release profile, so its binary is looked at in any case.
-fn release(name: &str) -> PathBuf {
-    let own = built(name);
-    let profiles = own.parent().and_then(Path::parent).unwrap();
-    let binary = profiles.join("release").join(name);
-    assert!(binary.is_file(), "no {}: run `make binaries` first", binary.display());
-    binary
 }

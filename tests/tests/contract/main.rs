@@ -13,10 +13,12 @@ mod log_shipper;
 mod nginx_adapter;
 mod pages;
 mod place;
+mod redis_ambassador;
 mod settings;
 mod subject;
 
 use self::subject::Subject;
 
 /// Every long-running binary of the workspace.
-const SUBJECTS: [Subject; 2] = [log_shipper::SUBJECT, nginx_adapter::SUBJECT];
+const SUBJECTS: [Subject; 3] =
+    [log_shipper::SUBJECT, nginx_adapter::SUBJECT, redis_ambassador::SUBJECT];

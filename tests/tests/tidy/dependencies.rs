@@ -9,13 +9,16 @@ use std::process::Command;
 use crate::{assert_none, root};
 
 /// Crates that binaries build on. None of them knows another.
-const LIBRARIES: [&str; 5] = ["sidecar-runtime", "net", "tail", "nginx-log", "resp"];
+const LIBRARIES: [&str; 7] =
+    ["sidecar-runtime", "net", "tail", "nginx-log", "resp", "redis-commands", "placement"];
 
 /// Crates that a library must not contain, however indirectly, and what that keeps true.
-const FORBIDDEN: [(&str, &[&str], &str); 4] = [
+const FORBIDDEN: [(&str, &[&str], &str); 6] = [
     ("tail", &["tokio", "hyper", "rustls", "hickory-resolver"], "it follows files, nothing else"),
     ("nginx-log", &["tokio", "hyper", "clap"], "it reads lines without IO"),
     ("resp", &["tokio"], "it scans and encodes without IO"),
+    ("redis-commands", &["tokio"], "it is a table"),
+    ("placement", &["tokio"], "it is arithmetic"),
     ("sidecar-runtime", &["rustls", "hickory-resolver"], "it talks to loopback only"),
 ];
 
