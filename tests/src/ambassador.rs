@@ -5,6 +5,9 @@
 //! `nutcracker`, the path of another build of it, or `direct` for the first redis-server itself.
 //! That is how to see which tests a peer fails, and that what must be transparent is.
 
+mod pool;
+mod shards;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,14 +15,14 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::binary::{built, installed, released};
+pub use self::pool::{Pool, server_line};
+pub use self::shards::{Plan, Shards, spread_name};
+use crate::binary::{built, installed};
 use crate::client::Address;
 use crate::loopback::own_address;
 use crate::metrics::{self, Metrics};
 use crate::pace::{SOON, wait_for, wait_until};
 use crate::process::{Guard, Signal, command, output_file};
-use crate::random::Random;
-use crate::redis::RedisServer;
 use crate::resp_client::{Reply, RespClient};
 use crate::workplace::Workplace;
 
@@ -37,20 +40,6 @@ const PEER_VARIABLES: [&str; 11] = [
     "HASH",
     "DISTRIBUTION",
 ];
-
-/// Keys that are tried to find some on every server.
-const PROBE_KEYS: usize = 200;
-
-/// One pool of nutcracker.yml.
-#[derive(Debug, Clone)]
-pub struct Pool {
-    pub name: String,
-    pub listen: Address,
-    /// `key: value` lines besides `listen`, `redis` and `servers`.
-    settings: Vec<(String, String)>,
-    /// `host:port:weight name`
-    pub servers: Vec<String>,
-}
 
 /// Which program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,67 +75,6 @@ pub struct Ambassador {
     admin: SocketAddr,
     stats: SocketAddr,
     stdout: PathBuf,
-}
-
-impl Pool {
-    /// fnv1a_64 and ketama, at an address of its own, over servers named as they are.
-    pub fn new(servers: &[RedisServer]) -> Self {
-        let servers = servers.iter().map(|server| server_line(server.address(), 1, server.name()));
-        Self::over(servers.collect())
-    }
-
-    /// Over these server lines.
-    pub fn over(servers: Vec<String>) -> Self {
-        let listen = own_address().into();
-        Self { name: "pool".to_owned(), listen, settings: Vec::new(), servers }
-    }
-
-    pub fn named(mut self, name: &str) -> Self {
-        name.clone_into(&mut self.name);
-        self
-    }
-
-    pub fn listen(mut self, address: impl Into<Address>) -> Self {
-        self.listen = address.into();
-        self
-    }
-
-    /// Sets a key, or sets it again.
-    pub fn set(mut self, key: &str, value: &str) -> Self {
-        self.settings.retain(|(known, _value)| known != key);
-        self.settings.push((key.to_owned(), value.to_owned()));
-        self
-    }
-
-    pub fn yaml(&self) -> String {
-        let listen = match &self.listen {
-            Address::Tcp(address) => address.to_string(),
-            Address::Unix(path) => path.display().to_string(),
-        };
-        let mut text = format!("{}:\n", self.name);
-        for (key, value) in [("listen", listen.as_str()), ("redis", "true")] {
-            if !self.settings.iter().any(|(known, _value)| known == key) {
-                text += &format!("  {key}: {value}\n");
-            }
-        }
-        for (key, value) in &self.settings {
-            text += &format!("  {key}: {value}\n");
-        }
-        text += "  servers:\n";
-        for server in &self.servers {
-            text += &format!("   - {server}\n");
-        }
-        text
-    }
-}
-
-/// A line of `servers`; without a name if that is empty.
-pub fn server_line(address: &Address, weight: u32, name: &str) -> String {
-    let address = match address {
-        Address::Tcp(address) => address.to_string(),
-        Address::Unix(path) => path.display().to_string(),
-    };
-    format!("{address}:{weight} {name}").trim_end().to_owned()
 }
 
 impl Settings {
@@ -394,105 +322,5 @@ impl Ambassador {
         assert_eq!(code, 0, "{log}");
         assert_eq!(fs::read_to_string(&self.stdout).unwrap(), "", "stdout is for data");
         log
-    }
-}
-
-/// Names that differ early. The default hash of nutcracker is too weak to spread `key:1`, `key:2`
-/// over servers.
-pub fn spread_name(number: usize) -> String {
-    let number = u64::try_from(number).unwrap() + 1;
-    format!("{:016x}:{number}", Random::new(number).number())
-}
-
-/// Servers behind an ambassador, one pool.
-#[derive(Debug)]
-pub struct Shards {
-    pub servers: Vec<RedisServer>,
-    pub ambassador: Ambassador,
-}
-
-/// What [`Shards`] are started with.
-#[derive(Debug)]
-pub struct Plan {
-    servers: Vec<RedisServer>,
-    pub settings: Settings,
-    pub pool: Pool,
-}
-
-impl Plan {
-    /// So many servers, named `shard-0` …, which are started here.
-    pub fn new(place: &Workplace, servers: usize) -> Self {
-        Self::of(place, servers, &[])
-    }
-
-    /// The same with arguments for each server.
-    pub fn of(place: &Workplace, servers: usize, arguments: &[&str]) -> Self {
-        let start = |number| RedisServer::with(place, &format!("shard-{number}"), arguments);
-        let servers: Vec<_> = (0..servers).map(start).collect();
-        let pool = Pool::new(&servers);
-        Self { servers, settings: Settings::ambassador(place), pool }
-    }
-
-    /// A key of the pool.
-    pub fn set(mut self, key: &str, value: &str) -> Self {
-        self.pool = self.pool.set(key, value);
-        self
-    }
-
-    /// A setting of ours; a peer is started without it.
-    pub fn ours(mut self, argument: &str) -> Self {
-        if self.settings.kind == Kind::Ours {
-            self.settings = self.settings.arg(argument);
-        }
-        self
-    }
-
-    /// Does something to every server before the start.
-    pub fn each_server(&mut self, act: impl FnMut(&mut RedisServer)) {
-        self.servers.iter_mut().for_each(act);
-    }
-
-    /// With the release binary, for tests of memory.
-    pub fn released(mut self) -> Self {
-        if self.settings.kind == Kind::Ours {
-            self.settings = self.settings.program(released("redis-ambassador"));
-        }
-        self
-    }
-
-    pub fn start(self) -> Shards {
-        let ambassador = self.settings.pool(self.pool).start();
-        Shards { servers: self.servers, ambassador }
-    }
-}
-
-impl Shards {
-    /// So many, with settings that nutcracker has by default.
-    pub fn start(place: &Workplace, servers: usize) -> Self {
-        Plan::new(place, servers).start()
-    }
-
-    pub fn client(&self) -> RespClient {
-        self.ambassador.client()
-    }
-
-    /// For each server, names of keys that belong there; all servers are empty afterwards.
-    pub fn keys(&self) -> Vec<Vec<String>> {
-        let mut client = self.client();
-        let names: Vec<String> = (0..PROBE_KEYS).map(spread_name).collect();
-        for name in &names {
-            assert!(!client.call(&format!("SET {name} x")).is_error());
-        }
-        let of_server = |server: &RedisServer| {
-            let held = server.keys();
-            server.call("FLUSHALL");
-            names.iter().filter(|name| held.contains(name.as_bytes())).cloned().collect()
-        };
-        self.servers.iter().map(of_server).collect()
-    }
-
-    /// How many keys each server holds.
-    pub fn key_counts(&self) -> Vec<i64> {
-        self.servers.iter().map(RedisServer::key_count).collect()
     }
 }
