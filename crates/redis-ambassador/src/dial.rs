@@ -180,7 +180,7 @@ impl Plan {
             let is_error = reply.first() == Some(&b'-');
             match step {
                 Step::Hello { is_needed: false } if is_error => {}
-                Step::Hello { .. } if !is_error => version = version_in(&reply),
+                Step::Hello { .. } if !is_error => version = version_in(&reply, self.protocol),
                 Step::Ping if !reply.starts_with(b"+PONG") => return Ok(Err(refusal(reply))),
                 _ if is_error => return Ok(Err(Failure::Handshake(reply))),
                 _ => {}
@@ -231,14 +231,12 @@ impl<S: AsyncRead + Unpin> Replies<'_, S> {
     }
 }
 
-/// The version in the reply to HELLO.
-fn version_in(reply: &[u8]) -> Option<String> {
-    const KEY: &[u8] = b"version\r\n";
-    let at = memchr::memmem::find(reply, KEY)? + KEY.len();
-    let text = std::str::from_utf8(reply.get(at..)?).ok()?;
-    let version = text.split("\r\n").nth(1)?;
-    let is_version = |version: &str| version.starts_with(|c: char| c.is_ascii_digit());
-    Some(version.to_owned()).filter(|version| is_version(version))
+/// The version in the reply to HELLO. It goes to clients as it is, so it must be a plain word.
+fn version_in(reply: &[u8], protocol: Protocol) -> Option<String> {
+    let frame = resp::frame::decode(reply, protocol).ok()?;
+    let version = std::str::from_utf8(frame.value("version")?.bytes()?).ok()?;
+    let is_plain = version.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_plain && version.starts_with(|c: char| c.is_ascii_digit())).then(|| version.to_owned())
 }
 
 async fn within<T>(
@@ -257,16 +255,16 @@ mod tests {
 
     #[test]
     fn the_version_stands_in_both_forms_of_the_reply() {
-        for (reply, version) in [
-            (
-                &b"*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n"[..],
-                "7.0.15",
-            ),
-            (b"%2\r\n$6\r\nserver\r\n$6\r\nvalkey\r\n$7\r\nversion\r\n$5\r\n8.0.1\r\n", "8.0.1"),
-            (b"%1\r\n$7\r\nversion\r\n$3\r\nabc\r\n", ""),
-            (b"%1\r\n$7\r\nversion\r\n", ""),
+        let flat = b"*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n";
+        let map = b"%2\r\n$6\r\nserver\r\n$6\r\nvalkey\r\n$7\r\nversion\r\n$5\r\n8.0.1\r\n";
+        for (reply, protocol, version) in [
+            (&flat[..], Protocol::Resp2, "7.0.15"),
+            (map, Protocol::Resp3, "8.0.1"),
+            (b"%1\r\n$7\r\nversion\r\n$3\r\nabc\r\n", Protocol::Resp3, ""),
+            (b"%1\r\n$7\r\nversion\r\n$3\r\n7\r\n\r\n", Protocol::Resp3, ""),
+            (b"+OK\r\n", Protocol::Resp2, ""),
         ] {
-            assert_eq!(version_in(reply).unwrap_or_default(), version);
+            assert_eq!(version_in(reply, protocol).unwrap_or_default(), version);
         }
     }
 }
