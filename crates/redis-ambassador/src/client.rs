@@ -60,6 +60,8 @@ pub(crate) struct Client {
     pub(crate) settles: bool,
     pub(crate) waits: Wait,
     pub(crate) ending: Ending,
+    /// It has hung up, or closed its half, while requests of it had to wait.
+    pub(crate) has_sent_all: bool,
     /// Whether the flusher has it on its list.
     pub(crate) is_dirty: bool,
     /// Whether a server connection waits for it to read.
@@ -161,6 +163,7 @@ impl Client {
             settles: false,
             waits: Wait::Nothing,
             ending: Ending::No,
+            has_sent_all: false,
             is_dirty: false,
             holds_up: false,
             pin: None,

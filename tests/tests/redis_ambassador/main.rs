@@ -13,6 +13,7 @@ mod commands;
 mod ending;
 mod environment;
 mod failures;
+mod half_closed;
 mod handshake;
 mod hostile;
 mod likeness;

@@ -91,7 +91,7 @@ impl Worker {
             // Not looked at again before it can be taken.
             Wait::Answers if client.under_way() > 0 => {
                 client.waits = Wait::Answers;
-                return client.unparsed.len() < READ_AHEAD_BYTES;
+                return !client.has_sent_all && client.unparsed.len() < READ_AHEAD_BYTES;
             }
             Wait::Answers | Wait::Room | Wait::Server => {}
         }
@@ -166,6 +166,10 @@ impl Worker {
     fn note_end(&mut self, key: usize, read: std::io::Result<usize>) {
         let client = &mut self.clients[key];
         match read {
+            // What it sent before is still taken, if it ever can be.
+            Ok(0) if client.waits != Wait::Nothing && !client.is_open_ended() => {
+                client.has_sent_all = true;
+            }
             Ok(0) => client.hung_up(),
             Ok(_) => {}
             Err(_) => {
