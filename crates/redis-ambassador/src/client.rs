@@ -40,6 +40,8 @@ pub(crate) struct Client {
     /// Since the thread's start, in microseconds.
     pub(crate) since: Duration,
     pub(crate) last_request: Duration,
+    /// When anything last left for it.
+    pub(crate) last_write: Duration,
     /// Read but not yet taken: a half request, or whole ones that have to wait.
     pub(crate) unparsed: Vec<u8>,
     /// How far the request at the front of `unparsed` was scanned.
@@ -62,6 +64,8 @@ pub(crate) struct Client {
     pub(crate) ending: Ending,
     /// It has hung up, or closed its half, while requests of it had to wait.
     pub(crate) has_sent_all: bool,
+    /// Waits until memory is free.
+    pub(crate) is_starved: bool,
     /// Whether the flusher has it on its list.
     pub(crate) is_dirty: bool,
     /// Whether a server connection waits for it to read.
@@ -151,6 +155,7 @@ impl Client {
             session,
             since: now,
             last_request: now,
+            last_write: now,
             unparsed: Vec::new(),
             scan: RequestScan::default(),
             slots: VecDeque::new(),
@@ -164,6 +169,7 @@ impl Client {
             waits: Wait::Nothing,
             ending: Ending::No,
             has_sent_all: false,
+            is_starved: false,
             is_dirty: false,
             holds_up: false,
             pin: None,
@@ -217,13 +223,19 @@ impl Client {
             memory: self.unparsed.capacity() + self.park.capacity() + self.outbox.held(),
             requests: self.unparsed.len(),
             replies: self.queued(),
-            expected: self.expected(),
+            expected: self.expected_as_seen(),
         }
     }
 
     /// Bytes that the replies under way are likely to have.
     pub(crate) fn expected(&self) -> usize {
         self.kinds.iter().map(|kind| kind.under_way * kind.bytes).sum()
+    }
+
+    /// The same without mere guesses, which would add up to more than there is.
+    fn expected_as_seen(&self) -> usize {
+        let seen = self.kinds.iter().filter(|kind| kind.is_seen);
+        seen.map(|kind| kind.under_way * kind.bytes).sum()
     }
 
     /// Whether the replies under way, and one more, are likely to fit `limit`.

@@ -222,6 +222,10 @@ impl Lane {
         if self.hold.by.is_some() {
             return None;
         }
+        let front = self.waiters.front()?;
+        if front.target != Target::Nobody && !front.can_expire {
+            return self.given_up(timeout);
+        }
         let waiting = self.waiters.iter().skip(usize::from(self.reply_bytes > 0));
         let request = waiting.into_iter().find(|waiter| waiter.target != Target::Nobody);
         let request = request.filter(|waiter| waiter.can_expire);

@@ -72,7 +72,8 @@ impl Merge {
 
     /// Takes the reply to a piece; tells whether all are there now.
     pub(crate) fn add(&mut self, part: usize, reply: Vec<u8>) -> bool {
-        self.parts[part] = reply;
+        // What is left of an overflown one is cut.
+        self.parts[part] = if self.is_overflown { Vec::new() } else { reply };
         self.missing -= 1;
         self.missing == 0
     }

@@ -19,12 +19,12 @@ pub(crate) struct Pin {
     pub(crate) is_monitoring: bool,
     /// It may be subscribed, or not: that was queued in a transaction.
     is_unclear: bool,
-    /// It waits for what may never come.
-    is_blocked: bool,
+    /// Requests under way that wait for what may never come.
+    blocked: usize,
     /// SELECT chose another database, or may have.
     is_elsewhere: bool,
-    /// Subscriptions to channels and patterns, and to shard channels, as the server counts them.
-    subscriptions: [u64; 2],
+    /// Subscriptions, by [`Topic`].
+    subscriptions: [u64; 3],
     /// Messages that confirm a subscription or its end, and are to come.
     confirmations: usize,
 }
@@ -47,9 +47,9 @@ impl Pin {
             is_watching: false,
             is_monitoring: false,
             is_unclear: false,
-            is_blocked: false,
+            blocked: 0,
             is_elsewhere: false,
-            subscriptions: [0; 2],
+            subscriptions: [0; 3],
             confirmations: 0,
         }
     }
@@ -77,12 +77,32 @@ impl Pin {
 
     /// Whether messages may come.
     pub(crate) fn is_subscribed(&self) -> bool {
-        self.confirmations > 0 || self.subscriptions != [0; 2] || self.is_unclear
+        self.confirmations > 0 || self.subscriptions != [0; 3] || self.is_unclear
     }
 
     /// Whether what it waits for may never come.
     pub(crate) fn is_open_ended(&self) -> bool {
-        self.is_subscribed() || self.is_monitoring || self.is_blocked
+        self.is_subscribed() || self.is_monitoring || self.is_blocked()
+    }
+
+    /// Whether a request under way waits for what may never come.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked > 0
+    }
+
+    /// The server answered a request that could wait for any time.
+    pub(crate) fn unblock(&mut self) {
+        self.blocked = self.blocked.saturating_sub(1);
+    }
+
+    /// Whether HELLO would be queued or refused by the server.
+    pub(crate) fn is_elsewhere_for_hello(&self) -> bool {
+        self.is_in_transaction || self.is_subscribed()
+    }
+
+    /// A subscription was refused: what there is now is not known.
+    pub(crate) fn note_refusal(&mut self) {
+        (self.confirmations, self.is_unclear) = (0, true);
     }
 
     /// Follows what a request does to the connection.
@@ -93,7 +113,7 @@ impl Pin {
             Some(Reason::Blocking | Reason::BlockOption | Reason::Wait)
                 if !self.is_in_transaction =>
             {
-                self.is_blocked = true;
+                self.blocked += 1;
                 return Expected::ReplyAtAnyTime;
             }
             Some(Reason::PubSub) if self.is_in_transaction => self.is_unclear = true,
@@ -103,11 +123,9 @@ impl Pin {
                 if !ends && args.len() < 2 {
                     return Expected::Reply;
                 }
-                let of_all = || {
-                    let kind = usize::from(name().starts_with(b"sun"));
-                    self.confirmations as u64 + self.subscriptions[kind]
-                };
-                let count = if args.len() > 1 { args.len() as u64 - 1 } else { of_all().max(1) };
+                // Without a channel all subscriptions of the kind end, or none does and says so.
+                let of_all = || self.subscriptions[Topic::of(&name()) as usize].max(1);
+                let count = if args.len() > 1 { args.len() as u64 - 1 } else { of_all() };
                 self.confirmations += usize::try_from(count).unwrap_or(usize::MAX);
                 return Expected::Messages;
             }
@@ -138,8 +156,14 @@ impl Pin {
 
     /// Follows what a message says about subscriptions.
     pub(crate) fn note_message(&mut self, message: &Message) {
-        if let Message::Confirmation { is_shard, count } = message {
-            self.subscriptions[usize::from(*is_shard)] = *count;
+        if let Message::Confirmation { topic, count } = message {
+            // The server counts channels and patterns together.
+            let others = match topic {
+                Topic::Channel => self.subscriptions[Topic::Pattern as usize],
+                Topic::Pattern => self.subscriptions[Topic::Channel as usize],
+                Topic::Shard => 0,
+            };
+            self.subscriptions[*topic as usize] = count.saturating_sub(others);
             self.confirmations = self.confirmations.saturating_sub(1);
         }
     }
@@ -151,9 +175,28 @@ pub(crate) enum Message {
     Published,
     /// So many subscriptions there are now.
     Confirmation {
-        is_shard: bool,
+        topic: Topic,
         count: u64,
     },
+}
+
+/// What a subscription is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topic {
+    Channel,
+    Pattern,
+    Shard,
+}
+
+impl Topic {
+    /// From the name of the command, or of its confirmation, in lower case.
+    fn of(name: &[u8]) -> Topic {
+        match name {
+            b"psubscribe" | b"punsubscribe" => Topic::Pattern,
+            b"ssubscribe" | b"sunsubscribe" => Topic::Shard,
+            _ => Topic::Channel,
+        }
+    }
 }
 
 impl Message {
@@ -163,8 +206,8 @@ impl Message {
             Kind::Published => Some(Message::Published),
             Kind::Confirmation => {
                 let count = resp::integer(resp::elements(frame)?.last()?)?;
-                let is_shard = word(frame)?.starts_with(b"ss") || word(frame)?.starts_with(b"sun");
-                Some(Message::Confirmation { is_shard, count: count.unsigned_abs() })
+                let topic = Topic::of(word(frame)?);
+                Some(Message::Confirmation { topic, count: count.unsigned_abs() })
             }
         }
     }
@@ -201,12 +244,12 @@ mod tests {
 
     #[test]
     fn messages_are_told_from_replies() {
-        let confirmation = |is_shard, count| Some(Message::Confirmation { is_shard, count });
+        let confirmation = |topic, count| Some(Message::Confirmation { topic, count });
         for (frame, message) in [
             (&b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"[..], Some(Message::Published)),
-            (b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", confirmation(false, 1)),
-            (b">3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n", confirmation(true, 0)),
-            (b"*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n", confirmation(false, 0)),
+            (b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", confirmation(Topic::Channel, 1)),
+            (b">3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n", confirmation(Topic::Shard, 0)),
+            (b"*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n", confirmation(Topic::Channel, 0)),
             (b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", None),
             (b"*0\r\n", None),
             (b"+OK\r\n", None),

@@ -2,6 +2,8 @@
 
 /// As Redis says it to a client that has to give a password first.
 pub(crate) const NO_AUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
+/// The protocol of a connection cannot change in the middle of that.
+pub(crate) const HELLO_NOT_NOW: &str = "ERR Can't execute 'hello' in MULTI or while subscribed";
 /// Bytes of a key that an error quotes.
 const QUOTED_MAX: usize = 64;
 

@@ -292,30 +292,35 @@ impl Worker {
     fn flush(&mut self, key: usize) {
         let Some(client) = self.clients.get_mut(key) else { return };
         client.is_dirty = false;
+        let before = client.outbox.len();
         if client.ending != Ending::Now
             && client.socket.write_now(&mut client.outbox, &mut self.blocks).is_err()
         {
             self.shared.counters.pool(client.pool).clients_closed_error.add(1);
             client.ending = Ending::Now;
         }
+        if client.outbox.len() < before {
+            client.last_write = self.now;
+        }
         self.settle(key);
-    }
-
-    /// After bytes have left: lets go on who waited for that.
-    fn settle(&mut self, key: usize) {
-        self.release_pin(key);
         let limit = self.shared.config.client_buffer;
-        let client = &mut self.clients[key];
+        let client = &self.clients[key];
         let can_go_on = match client.waits {
             Wait::Nothing | Wait::Server => false,
             // What else must be there is looked at when its turn comes.
             Wait::Room => client.has_room(Kind::Note, limit),
             Wait::Answers => client.under_way() == 0,
         };
-        let is_blocked = !client.outbox.is_empty();
-        if can_go_on || is_blocked || client.ending != Ending::No {
+        if can_go_on || !client.outbox.is_empty() || client.ending != Ending::No {
             client.wake();
         }
+    }
+
+    /// After bytes have left: lets go on which lanes waited for that.
+    fn settle(&mut self, key: usize) {
+        self.release_pin(key);
+        let limit = self.shared.config.client_buffer;
+        let client = &mut self.clients[key];
         if client.holds_up && client.outbox.len() <= limit / 2 {
             client.holds_up = false;
             let id = client.id;

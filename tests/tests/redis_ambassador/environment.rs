@@ -162,6 +162,7 @@ fn every_other_variable() {
         // A few failures, then the other server has it.
         assert!(client.call(&format!("SET {key} x")).is_error());
         wait_until("the ejection", SOON, || !client.call(&format!("SET {key} x")).is_error());
+        drop(client);
         running.stop();
         let own = [("REDIS_AMBASSADOR_LISTEN_PORT", "7002"), ("LISTEN_PORT", "7001")];
         start(&image(&place, &own), 7002).stop();

@@ -38,7 +38,7 @@ const OF_ONE_KEY: &[&str] = &[
     "LPOP K",
     "LPOP K N",
     "LINDEX K N",
-    "HSET K a V b N",
+    "HSET K a N b N",
     "HGET K a",
     "HGETALL K",
     "HMGET K a x b",

@@ -52,7 +52,7 @@ pub(super) struct Replies {
     pub(super) under_way: usize,
     pub(super) bytes: usize,
     /// Whether `bytes` is more than a guess.
-    is_seen: bool,
+    pub(super) is_seen: bool,
 }
 
 impl Replies {

@@ -1,7 +1,7 @@
 //! The memory of all clients of a thread, and what gives way when there is too much of it.
 //!
 //! Above the thread's share, only clients that hold next to nothing are read, and servers are not
-//! read for others. If that does not help for as long as a stall may last, the client that holds
+//! read for others. Of those that do not move for as long as a stall may last, the one that holds
 //! most is closed, and so on.
 
 use std::cell::RefCell;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time;
 
 use super::Worker;
-use crate::client::Ending;
+use crate::client::{Client, Ending};
 
 /// What a client may hold whatever the others do, in bytes.
 pub(super) const ALWAYS_BYTES: usize = 16 * 1024;
@@ -41,13 +41,16 @@ impl Worker {
 
     /// Has a client wait until memory is free.
     pub(super) fn starve(&mut self, key: usize) {
-        self.starved.push(key);
-        self.shared.counters.memory_waits.add(1);
+        if !std::mem::replace(&mut self.clients[key].is_starved, true) {
+            self.starved.push(key);
+            self.shared.counters.memory_waits.add(1);
+        }
     }
 
     fn feed_starved(&mut self) {
         for key in std::mem::take(&mut self.starved) {
             if let Some(client) = self.clients.get_mut(key) {
+                client.is_starved = false;
                 client.wake();
             }
         }
@@ -56,14 +59,21 @@ impl Worker {
         }
     }
 
+    /// Of those that have not moved for as long as a stall may last.
     fn close_largest(&mut self) {
-        let largest = self.clients.iter_mut().max_by_key(|(_, client)| client.counted.memory);
+        let stall = self.shared.config.client_stall_timeout;
+        let now = self.now;
+        let is_still = |client: &Client| {
+            client.last_write + stall <= now && client.last_request + stall <= now
+        };
+        let still = self.clients.iter_mut().filter(|(_, client)| is_still(client));
+        let largest = still.max_by_key(|(_, client)| client.counted.memory);
         let Some((_, client)) = largest else { return };
         tracing::warn!(
             client = client.id,
             bytes = client.counted.memory,
             memory_max = self.shared.memory_max,
-            "Client closed: all memory is in use, and it holds most"
+            "Client closed: all memory is in use, and it does not move"
         );
         client.ending = Ending::Now;
         client.wake();
@@ -73,7 +83,6 @@ impl Worker {
 
 /// Runs while the thread is above its share.
 async fn watch(worker: Rc<RefCell<Worker>>) {
-    let mut over = Duration::ZERO;
     loop {
         time::sleep(LOOK_EVERY).await;
         let mut worker = worker.borrow_mut();
@@ -81,9 +90,7 @@ async fn watch(worker: Rc<RefCell<Worker>>) {
             worker.is_watched = false;
             return worker.feed_starved();
         }
-        over += LOOK_EVERY;
-        if over >= worker.shared.config.client_stall_timeout {
-            worker.close_largest();
-        }
+        worker.tick();
+        worker.close_largest();
     }
 }

@@ -21,6 +21,8 @@ use crate::tasks;
 
 /// Lanes to one server that finish what they have; with more of them, a lane is not detached.
 const DETACHED_MAX: usize = 8;
+/// How a server refuses HELLO 3 for good.
+const NO_RESP3: [&[u8]; 2] = [b"-NOPROTO", b"-ERR unknown command"];
 /// Pauses of the probe of an ejected server grow to this multiple of the retry timeout.
 const PROBE_PAUSE_GROWTH: u32 = 4;
 
@@ -105,9 +107,10 @@ impl Worker {
         for waiter in &mut lane.waiters {
             waiter.sent = waiter.sent.max(self.now);
         }
-        let (pool, server) = (lane.pool, lane.server);
+        let (pool, server, protocol) = (lane.pool, lane.server, lane.protocol);
         let state = &mut self.pools[pool].servers[server];
         state.takes_hello = connection.takes_hello;
+        state.takes_resp3 |= protocol == Protocol::Resp3;
         state.cools = None;
         state.cooling.reset();
         let counters = self.shared.counters.pool(pool).server(server);
@@ -136,8 +139,9 @@ impl Worker {
             counters.connections.sub(1);
         }
         let had_work = !waiters.is_empty();
-        if let Some(failure @ Failure::Handshake(_)) = &failure
+        if let Some(failure @ Failure::Handshake(reply)) = &failure
             && protocol == Protocol::Resp3
+            && NO_RESP3.iter().any(|refusal| reply.starts_with(refusal))
         {
             // It speaks RESP2 all the same.
             counters.error(failure.reason()).add(1);
@@ -147,7 +151,7 @@ impl Worker {
         {
             counters.error(failure.reason()).add(1);
             self.server_failed(pool, server, failure, was_up);
-        } else if had_work || was_up {
+        } else if was_up && !is_retired {
             counters.closed_idle.add(1);
         }
         let failure = failure.unwrap_or(Failure::Closed);

@@ -32,6 +32,9 @@ impl Worker {
             let may_be_array = lane.protocol == Protocol::Resp2 && pin.is_subscribed();
             let is_unasked = lane.waiters.is_empty();
             lane.passing = passing(&head[..len], may_be_array, pin.is_monitoring, is_unasked);
+            if is_unasked && pin.is_confirming() && head[0] == b'-' {
+                pin.note_refusal();
+            }
         }
         match lane.passing {
             Passing::Reply | Passing::Undecided => {

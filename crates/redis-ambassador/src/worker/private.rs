@@ -51,7 +51,12 @@ impl Worker {
         lane.is_retired = true;
         let dropped = lane.waiters.len() as u64;
         self.shared.counters.pool(lane.pool).requests_dropped.add(dropped);
-        lane.waiters.clear();
+        for waiter in lane.waiters.drain(..) {
+            // The one part of a pair that went alone; its client has no use for it any more.
+            if let Target::Part { merge, .. } = waiter.target {
+                self.merging -= self.merges.remove(merge).bytes;
+            }
+        }
         lane.outbox.clear(&mut self.blocks);
         lane.wake();
     }
@@ -131,6 +136,10 @@ impl Worker {
             _ if command.class == Class::Transaction => Some(Reason::Transaction),
             _ => None,
         });
+        if reason == Some(Reason::PubSub) && args.len() == 1 && pin.is_confirming() {
+            // How many it ends is not known yet.
+            return Taken::Later(Wait::Answers);
+        }
         let expected = pin.note(reason, frame, args);
         let mut can_expire = true;
         match expected {

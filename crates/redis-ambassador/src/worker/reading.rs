@@ -15,7 +15,9 @@ use crate::client::{Ending, Wait};
 /// Reads of one client before others have their turn.
 const READS_PER_TURN: usize = 4;
 /// Read of a client that waits for answers, so that its end is seen.
-const READ_AHEAD_BYTES: usize = 64 * 1024;
+const READ_AHEAD_BYTES: usize = 16 * 1024;
+/// A buffer so many times as large as what is in it is made smaller.
+const SPARE_FACTOR_MAX: usize = 4;
 /// Bytes scanned in one step.
 const SCRATCH_BYTES: usize = super::SCRATCH_BYTES;
 
@@ -38,12 +40,16 @@ impl Worker {
             client.waker = Some(context.waker().clone());
         }
         let blocks = &mut self.blocks;
+        let before = client.outbox.len();
         if client.ending != Ending::Now
             && let Poll::Ready(Err(_)) =
                 client.socket.poll_write(context, &mut client.outbox, blocks)
         {
             self.shared.counters.pool(client.pool).clients_closed_error.add(1);
             client.ending = Ending::Now;
+        }
+        if client.outbox.len() < before {
+            client.last_write = self.now;
         }
         self.settle(key);
         for _ in 0..READS_PER_TURN {
@@ -68,7 +74,8 @@ impl Worker {
         match client.ending {
             Ending::No => false,
             Ending::Answering => {
-                let is_answered = client.under_way() == 0 || client.is_open_ended();
+                let is_blocked = client.pin.as_ref().is_some_and(|pin| pin.is_blocked());
+                let is_answered = client.under_way() == 0 || is_blocked;
                 is_answered && client.outbox.is_empty()
             }
             Ending::Now => true,
@@ -77,39 +84,53 @@ impl Worker {
 
     /// Takes what waited, if it can be taken now; tells whether the client is to be read.
     fn may_go_on(&mut self, key: usize) -> bool {
-        let is_over = self.is_over();
         let client = &mut self.clients[key];
         if client.ending != Ending::No {
             return false;
         }
-        if is_over && client.counted.memory > ALWAYS_BYTES {
+        // What waits for answers is not looked at again before it can be taken.
+        let can_take = client.waits != Wait::Answers || client.under_way() == 0;
+        if client.waits != Wait::Nothing && can_take {
+            self.take_waiting(key);
+        }
+        let is_over = self.is_over();
+        let client = &self.clients[key];
+        let is_read = match client.waits {
+            Wait::Nothing => true,
+            Wait::Answers => !client.has_sent_all && client.unparsed.len() < READ_AHEAD_BYTES,
+            Wait::Room | Wait::Server => false,
+        };
+        if client.ending != Ending::No {
+            client.wake();
+            return false;
+        }
+        if is_read && is_over && client.counted.memory > ALWAYS_BYTES {
             self.starve(key);
             return false;
         }
-        match std::mem::replace(&mut client.waits, Wait::Nothing) {
-            Wait::Nothing => return true,
-            // Not looked at again before it can be taken.
-            Wait::Answers if client.under_way() > 0 => {
-                client.waits = Wait::Answers;
-                return !client.has_sent_all && client.unparsed.len() < READ_AHEAD_BYTES;
-            }
-            Wait::Answers | Wait::Room | Wait::Server => {}
-        }
-        let mut unparsed = std::mem::take(&mut client.unparsed);
-        let taken = self.take_requests(key, &unparsed);
+        is_read
+    }
+
+    /// Takes what had to wait, as far as it can be taken now.
+    fn take_waiting(&mut self, key: usize) {
         let client = &mut self.clients[key];
-        if taken == unparsed.len() {
-            self.blocks.give(unparsed);
-        } else {
-            unparsed.drain(..taken);
-            client.unparsed = unparsed;
-        }
-        let goes_on = client.waits == Wait::Nothing && client.ending == Ending::No;
-        if client.ending != Ending::No {
-            client.wake();
-        }
+        client.waits = Wait::Nothing;
+        let unparsed = std::mem::take(&mut client.unparsed);
+        let taken = self.take_requests(key, &unparsed);
+        self.keep_unparsed(key, unparsed, taken);
         self.count_memory(key);
-        goes_on
+    }
+
+    /// Keeps what was not taken, in no more memory than it needs.
+    fn keep_unparsed(&mut self, key: usize, mut unparsed: Vec<u8>, taken: usize) {
+        if taken == unparsed.len() {
+            return self.blocks.give(unparsed);
+        }
+        unparsed.drain(..taken);
+        if unparsed.capacity() > SPARE_FACTOR_MAX * unparsed.len() {
+            unparsed.shrink_to(unparsed.len().max(ALWAYS_BYTES));
+        }
+        self.clients[key].unparsed = unparsed;
     }
 
     /// Reads once. Ready also at the client's end.
@@ -127,17 +148,14 @@ impl Worker {
             Poll::Ready(Ok(count)) if count > 0 => self.take_requests(key, &unparsed),
             _ => 0,
         };
-        if taken == unparsed.len() {
-            self.blocks.give(unparsed);
-        } else {
-            unparsed.drain(..taken);
-            self.clients[key].unparsed = unparsed;
-        }
+        self.keep_unparsed(key, unparsed, taken);
         read.map(|result| self.note_end(key, result))
     }
 
     fn read_scratch(&mut self, key: usize, context: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = self.take_scratch();
+        // Above the thread's share, little is read at once.
+        let is_over = self.is_over();
+        let mut scratch = if is_over { self.blocks.take() } else { self.take_scratch() };
         let read = self.clients[key].socket.poll_read(context, &mut scratch);
         if matches!(read, Poll::Ready(Ok(count)) if count > 0) {
             let taken = self.take_requests(key, &scratch);
@@ -148,7 +166,11 @@ impl Worker {
                 self.clients[key].unparsed = unparsed;
             }
         }
-        self.give_scratch(scratch);
+        if is_over {
+            self.blocks.give(scratch);
+        } else {
+            self.give_scratch(scratch);
+        }
         read.map(|result| self.note_end(key, result))
     }
 

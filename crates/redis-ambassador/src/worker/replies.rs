@@ -255,6 +255,13 @@ impl Worker {
         }
         lane.reply_bytes = 0;
         lane.hold.before = Duration::ZERO;
+        if let LaneUse::Private(client) = lane.use_
+            && !waiter.can_expire
+            && let Some(pin) = self.clients.get_mut(client).and_then(|client| client.pin.as_mut())
+        {
+            pin.unblock();
+        }
+        let lane = &self.lanes[key];
         let (pool, server) = (lane.pool, lane.server);
         self.pools[pool].servers[server].answered();
         let counters = self.shared.counters.pool(pool);
@@ -387,7 +394,7 @@ impl Worker {
         client.wake();
         self.shared.counters.pool(client.pool).clients_closed_stall.add(1);
         let lane = &mut self.lanes[key];
-        lane.hold.by = None;
+        lane.release(self.now);
         lane.wake();
     }
 }

@@ -74,9 +74,9 @@ impl Worker {
         let client = &mut self.clients[key];
         let is_in_message = client.pin.as_ref().is_some_and(|pin| {
             let lane = &self.lanes[pin.lane];
-            lane.passing != Passing::Undecided && lane.reply_bytes > 0 && lane.waiters.is_empty()
+            lane.passing != Passing::Undecided && lane.reply_bytes > 0
         });
-        if is_in_message {
+        if is_in_message && client.under_way() == 0 {
             return Some(Wait::Answers);
         }
         if client.settles {
@@ -238,6 +238,10 @@ impl Worker {
         }
         if local == Local::Hello && self.refuses_resp3(key, frame, args) {
             return self.refuse(key, "unsupported", NO_PROTOCOL);
+        }
+        let pin = self.clients[key].pin.as_ref();
+        if local == Local::Hello && pin.is_some_and(|pin| pin.is_elsewhere_for_hello()) {
+            return self.refuse(key, "unsupported", refusals::HELLO_NOT_NOW);
         }
         let mut reply = Vec::new();
         let after = self.local_answer(key, local, command, frame, args, &mut reply);
