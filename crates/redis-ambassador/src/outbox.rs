@@ -9,8 +9,10 @@ use std::io::IoSlice;
 
 /// One block. A pipeline of small replies fits one, a value of 64 KiB four.
 const BLOCK_BYTES: usize = 16 * 1024;
-/// Free blocks that a thread keeps; more go back to the allocator.
-const FREE_BLOCKS_MAX: usize = 32;
+/// Free blocks that a thread keeps while they are used; more go back to the allocator.
+const FREE_BLOCKS_MAX: usize = 256;
+/// Free blocks that it keeps in any case.
+const IDLE_BLOCKS_MAX: usize = 16;
 /// Blocks in one vectored write.
 pub(crate) const SLICES_MAX: usize = 16;
 
@@ -18,12 +20,29 @@ pub(crate) const SLICES_MAX: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
     free: Vec<Vec<u8>>,
+    /// The least of them since the last look.
+    least: usize,
 }
 
 impl Blocks {
     /// An empty buffer with room for a block.
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.free.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK_BYTES))
+        let block = self.free.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK_BYTES));
+        self.least = self.least.min(self.free.len());
+        block
+    }
+
+    /// Whether more are kept than idle ones may be.
+    pub(crate) fn are_many(&self) -> bool {
+        self.free.len() > IDLE_BLOCKS_MAX
+    }
+
+    /// Gives back those that were not needed since the last time.
+    pub(crate) fn tidy(&mut self) {
+        let unused = self.least.min(self.free.len().saturating_sub(IDLE_BLOCKS_MAX));
+        self.free.truncate(self.free.len() - unused);
+        self.free.shrink_to(self.free.len());
+        self.least = self.free.len();
     }
 
     /// Takes it back, unless it has grown or enough are there.

@@ -72,6 +72,8 @@ pub(crate) struct Worker {
     is_inline: bool,
     /// Somebody looks after the memory.
     is_watched: bool,
+    /// Somebody gives free blocks back.
+    is_tidied: bool,
     flusher: Option<Waker>,
     /// Clients that wait because all memory is in use.
     starved: Vec<usize>,
@@ -141,6 +143,7 @@ impl Worker {
                 crowd: 0,
                 is_inline: false,
                 is_watched: false,
+                is_tidied: false,
                 flusher: None,
                 starved: Vec::new(),
                 held: Held::default(),
@@ -274,6 +277,13 @@ impl Worker {
             self.flusher = Some(context.waker().clone());
         }
         self.flush_dirty();
+        if self.blocks.are_many()
+            && !self.is_tidied
+            && let Some(this) = self.this.upgrade()
+        {
+            self.is_tidied = true;
+            self.spawn(account::tidy(this));
+        }
         self.shared.counters.queue_bytes_in.set(self.held.requests as u64);
         self.shared.counters.queue_bytes_out.set(self.held.replies as u64);
         Poll::Pending

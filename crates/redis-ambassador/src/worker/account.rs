@@ -17,6 +17,8 @@ use crate::client::{Client, Ending};
 pub(super) const ALWAYS_BYTES: usize = 16 * 1024;
 /// How often a thread that is above its share looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often blocks that nobody needed are given back.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Brings the account up to date for one client.
@@ -93,4 +95,13 @@ async fn watch(worker: Rc<RefCell<Worker>>) {
         worker.tick();
         worker.close_largest();
     }
+}
+
+/// Runs while more blocks are kept than idle ones may be.
+pub(super) async fn tidy(worker: Rc<RefCell<Worker>>) {
+    while worker.borrow().blocks.are_many() {
+        time::sleep(TIDY_EVERY).await;
+        worker.borrow_mut().blocks.tidy();
+    }
+    worker.borrow_mut().is_tidied = false;
 }

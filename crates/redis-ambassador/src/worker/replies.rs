@@ -16,6 +16,8 @@ use crate::client::{ClientRef, Ending, SlotNumber};
 use crate::lane::{LANE_OUTBOX_MAX, LaneUse, Target, Waiter};
 use crate::server::Failure;
 
+/// Of a reply that is not whole, so much is written at once.
+const WRITE_BYTES: usize = 64 * 1024;
 /// Reads of one lane before others have their turn.
 const READS_PER_TURN: usize = 4;
 
@@ -160,14 +162,17 @@ impl Worker {
         let lane = &mut self.lanes[key];
         let Some(&waiter) = lane.waiters.front() else { return Err(Failure::Garbage) };
         if let Target::Slot { client: named, slot } = waiter.target {
-            let is_there = self.hand_out_reply(key, named, slot, piece, is_whole);
+            let queued = self.hand_out_reply(key, named, slot, piece, is_whole);
             if is_whole {
                 self.answered(key, waiter);
             }
-            if is_there {
-                self.touch(named.place());
-            } else if is_whole {
-                self.drop_reply(key);
+            match queued {
+                // The pieces of one reply leave together, as far as there is room.
+                Some(queued) if is_whole || queued >= (limit / 2).min(WRITE_BYTES) => {
+                    self.touch(named.place());
+                }
+                None if is_whole => self.drop_reply(key),
+                Some(_) | None => {}
             }
             return Ok(());
         }
@@ -195,7 +200,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Gives a piece of a reply to a client; tells whether the client is still there.
+    /// Gives a piece of a reply to a client; tells how much waits to leave, if it is still there.
     fn hand_out_reply(
         &mut self,
         key: usize,
@@ -203,13 +208,13 @@ impl Worker {
         slot: SlotNumber,
         piece: &[u8],
         is_whole: bool,
-    ) -> bool {
+    ) -> Option<usize> {
         let found = find(&mut self.clients, named);
         let lane = &mut self.lanes[key];
         let Some(client) = found else {
             self.merging -= std::mem::take(&mut lane.gathered);
             lane.partial = Vec::new();
-            return false;
+            return None;
         };
         if lane.partial.is_empty() && is_whole && piece.len() == lane.reply_bytes {
             client.reply(slot, piece, &mut self.blocks);
@@ -234,9 +239,10 @@ impl Worker {
                 let counters = self.shared.counters.pool(client.pool);
                 counters.clients_closed_memory.add(1);
                 client.ending = Ending::Now;
+                client.wake();
             }
         }
-        true
+        Some(client.outbox.len())
     }
 
     /// Counts a reply that nobody waits for any more.
