@@ -12,6 +12,7 @@ mod answering;
 mod body;
 mod lanes;
 mod messages;
+mod overdue;
 mod private;
 mod reading;
 mod replies;

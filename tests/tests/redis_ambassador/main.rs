@@ -16,6 +16,7 @@ mod failures;
 mod half_closed;
 mod handshake;
 mod hostile;
+mod left_state;
 mod likeness;
 mod listeners;
 mod names;
