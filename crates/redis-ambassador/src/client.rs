@@ -27,7 +27,9 @@ use crate::split::Splitting;
 /// Requests of one client under way, at most.
 pub(crate) const SLOTS_MAX: usize = 4096;
 /// How many replies of each kind are expected to fill a client's limit before one was seen.
-const FIRST_REPLIES: [usize; 2] = [64, 2];
+const FIRST_REPLIES: [usize; 2] = [64, 1];
+/// What a value that was never seen counts in the thread's account, in bytes, at most.
+const GUESS_MAX: usize = 64 * 1024;
 
 /// One connected client.
 #[derive(Debug)]
@@ -223,7 +225,7 @@ impl Client {
             memory: self.unparsed.capacity() + self.park.capacity() + self.outbox.held(),
             requests: self.unparsed.len(),
             replies: self.queued(),
-            expected: self.expected_as_seen(),
+            expected: self.expected_by_all(),
         }
     }
 
@@ -232,10 +234,12 @@ impl Client {
         self.kinds.iter().map(|kind| kind.under_way * kind.bytes).sum()
     }
 
-    /// The same without mere guesses, which would add up to more than there is.
-    fn expected_as_seen(&self) -> usize {
-        let seen = self.kinds.iter().filter(|kind| kind.is_seen);
-        seen.map(|kind| kind.under_way * kind.bytes).sum()
+    /// The same for the thread's account, where large guesses would add up to more than there is.
+    fn expected_by_all(&self) -> usize {
+        let bytes = |kind: &Replies| if kind.is_seen { kind.bytes } else { GUESS_MAX };
+        let of = |kind: &Replies| kind.under_way * bytes(kind).min(kind.bytes);
+        let is_open_ended = self.is_open_ended();
+        if is_open_ended { 0 } else { self.kinds.iter().map(of).sum() }
     }
 
     /// Whether the replies under way, and one more, are likely to fit `limit`.

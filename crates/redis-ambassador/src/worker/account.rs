@@ -41,6 +41,11 @@ impl Worker {
         self.held.memory > self.shared.memory_max
     }
 
+    /// Replies that a client may hold whatever the others do, in bytes.
+    pub(super) fn fair_share(&self) -> usize {
+        (self.shared.memory_max / self.clients.len().max(1)).max(ALWAYS_BYTES)
+    }
+
     /// Has a client wait until memory is free.
     pub(super) fn starve(&mut self, key: usize) {
         if !std::mem::replace(&mut self.clients[key].is_starved, true) {

@@ -8,7 +8,6 @@
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::account::ALWAYS_BYTES;
 use super::{DIRTY_MAX, Worker, find};
 use crate::client::{ClientRef, Ending, SlotNumber};
 use crate::lane::{LANE_OUTBOX_MAX, LaneUse, Target, Waiter};
@@ -304,6 +303,7 @@ impl Worker {
     /// Whether the client in front has no room for more. If so, it is noted.
     fn is_held_up(&mut self, key: usize) -> bool {
         let is_over = self.is_over();
+        let fair_share = self.fair_share();
         let limit = self.shared.config.client_buffer;
         let lane = &mut self.lanes[key];
         let holder = match (lane.waiters.front().map(|waiter| waiter.target), lane.use_) {
@@ -319,7 +319,7 @@ impl Worker {
             _ => true,
         };
         let queued = client.outbox.len();
-        let has_none = queued >= limit || (is_over && queued > ALWAYS_BYTES);
+        let has_none = queued >= limit || (is_over && queued > fair_share);
         if !has_none || !is_next || client.ending == Ending::Now {
             return lane.release(self.now);
         }
