@@ -40,7 +40,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) fn of(class: Class) -> Kind {
         match class {
-            Class::Write | Class::Connection => Kind::Note,
+            Class::Write | Class::Connection | Class::Blocking => Kind::Note,
             _ => Kind::Value,
         }
     }

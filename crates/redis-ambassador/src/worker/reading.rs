@@ -97,8 +97,12 @@ impl Worker {
         let client = &self.clients[key];
         let is_read = match client.waits {
             Wait::Nothing => true,
-            Wait::Answers => !client.has_sent_all && client.unparsed.len() < READ_AHEAD_BYTES,
-            Wait::Room | Wait::Server => false,
+            Wait::Room if client.queued() > 0 => false,
+            // It waits for answers, which may never come; its end is to be seen.
+            Wait::Answers | Wait::Room => {
+                !client.has_sent_all && client.unparsed.len() < READ_AHEAD_BYTES
+            }
+            Wait::Server => false,
         };
         if client.ending != Ending::No {
             client.wake();
