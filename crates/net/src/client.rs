@@ -7,6 +7,8 @@
 //! clients were not taken: they need a background task, and a sender with ordered batches has no
 //! second request to put in a pool.
 
+mod stream;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -18,10 +20,11 @@ use hyper::{HeaderMap, Method, StatusCode, Uri, header};
 use thiserror::Error;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::connect::{Address, Connector, Dialing};
+pub use self::stream::{StreamEnd, StreamLimits};
+use crate::connect::{Address, Connector, Dialing, Route};
 use crate::connection::{BodyEnd, Connection, Exchange, ExchangeError, Request};
 use crate::endpoint::Endpoint;
-use crate::tls::{TlsError, TlsSettings};
+use crate::tls::{TlsClient, TlsError, TlsSettings};
 
 /// A client for one endpoint.
 pub struct Client {
@@ -117,6 +120,20 @@ impl Client {
         Ok(Self { connector, limits, kept: None })
     }
 
+    /// The same over TLS settings that several clients share. They may be left out for `http`.
+    ///
+    /// # Errors
+    /// A server name that no certificate can hold; `https` without settings.
+    pub fn routed(
+        endpoint: Endpoint,
+        tls: Option<&TlsClient>,
+        route: &Route,
+        limits: ClientLimits,
+    ) -> Result<Self, TlsError> {
+        let connector = Connector::routed(endpoint, tls, route)?;
+        Ok(Self { connector, limits, kept: None })
+    }
+
     /// Where the requests go.
     pub fn endpoint(&self) -> &Endpoint {
         self.connector.endpoint()
@@ -173,22 +190,60 @@ impl Client {
         self.fetch(connection, request(self), deadline).await
     }
 
+    /// Sends one POST for `target` and waits for its whole answer, until `deadline` at most.
+    ///
+    /// As with [`Client::post`], nothing is sent twice. `Host` and `Content-Length` are added.
+    ///
+    /// # Errors
+    /// As for [`Client::get`].
+    pub async fn post_until(
+        &mut self,
+        target: &PathAndQuery,
+        headers: &HeaderMap,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<(Response, BodyEnd), SendError> {
+        let mut request = self.request(Method::POST, target, headers, body);
+        if let Some(mut connection) = self.kept.take()
+            && connection.is_open().await
+        {
+            match self.attempt(connection, request, deadline).await? {
+                Ok(answer) => return Ok(answer),
+                Err(not_sent) => request = *not_sent.request,
+            }
+        }
+        let connection = self.open(deadline).await?;
+        self.fetch(connection, request, deadline).await
+    }
+
     async fn fetch(
+        &mut self,
+        connection: Connection,
+        request: Request,
+        deadline: Instant,
+    ) -> Result<(Response, BodyEnd), SendError> {
+        let answer = self.attempt(connection, request, deadline).await?;
+        answer.map_err(|not_sent| SendError::Interrupted { source: not_sent.source })
+    }
+
+    /// The inner error gives the request back.
+    async fn attempt(
         &mut self,
         mut connection: Connection,
         request: Request,
         deadline: Instant,
-    ) -> Result<(Response, BodyEnd), SendError> {
+    ) -> Result<Result<(Response, BodyEnd), NotSent>, SendError> {
         let max = self.limits.response_body_bytes_max;
         match timeout_at(deadline, connection.fetch(request, max)).await {
             Ok(Ok((response, end))) => {
                 let reusable = matches!(end, BodyEnd::Whole) && connection.is_alive();
                 self.kept = reusable.then_some(connection);
-                Ok((response, end))
+                Ok(Ok((response, end)))
             }
-            Ok(Err(ExchangeError::NotSent { source, .. } | ExchangeError::Lost { source })) => {
-                Err(SendError::Interrupted { source })
+            Ok(Err(ExchangeError::NotSent { request, source })) => {
+                Ok(Err(NotSent { request, source }))
             }
+            Ok(Err(ExchangeError::Lost { source })) => Err(SendError::Interrupted { source }),
             Err(_elapsed) => Err(SendError::Timeout { phase: Phase::Response }),
         }
     }

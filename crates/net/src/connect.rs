@@ -8,6 +8,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
@@ -20,7 +21,7 @@ use crate::client::{Phase, SendError};
 use crate::endpoint::{Endpoint, Host};
 use crate::proxy_header;
 use crate::resolver::{Answer, NameError, Resolver};
-use crate::tls::{TlsError, TlsSettings, client_config};
+use crate::tls::{TlsClient, TlsError, TlsSettings, client_config};
 
 /// A TCP stream, a TLS stream over one, or a unix stream.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -45,6 +46,15 @@ impl Default for Dialing {
     }
 }
 
+/// Where connections go and whose certificate they expect, if not what the endpoint says.
+#[derive(Debug, Clone, Default)]
+pub struct Route {
+    /// Connect here, and look no name up.
+    pub address: Option<SocketAddr>,
+    /// The name or address that the server's certificate is for.
+    pub server_name: Option<String>,
+}
+
 /// The other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
@@ -54,6 +64,8 @@ pub enum Address {
 
 pub(crate) struct Connector {
     endpoint: Endpoint,
+    /// Instead of what the endpoint's host resolves to.
+    address: Option<SocketAddr>,
     proxy_header: bool,
     tls: Option<Tls>,
     resolver: Resolver,
@@ -77,7 +89,28 @@ impl Connector {
         } else {
             None
         };
-        Ok(Self { endpoint, proxy_header: dialing.proxy_header, tls, resolver: Resolver::new() })
+        let proxy_header = dialing.proxy_header;
+        Ok(Self { endpoint, address: None, proxy_header, tls, resolver: Resolver::new() })
+    }
+
+    pub(crate) fn routed(
+        endpoint: Endpoint,
+        tls: Option<&TlsClient>,
+        route: &Route,
+    ) -> Result<Self, TlsError> {
+        let tls = if endpoint.is_tls() {
+            let name = match &route.server_name {
+                Some(name) => ServerName::try_from(name.clone())
+                    .map_err(|_invalid| TlsError::ServerName { host: name.clone() })?,
+                None => server_name(&endpoint.host)?,
+            };
+            let config = Arc::clone(&tls.ok_or(TlsError::NoSettings)?.0);
+            Some(Tls { connector: TlsConnector::from(config), name })
+        } else {
+            None
+        };
+        let (address, resolver) = (route.address, Resolver::new());
+        Ok(Self { endpoint, address, proxy_header: false, tls, resolver })
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {
@@ -107,6 +140,9 @@ impl Connector {
     }
 
     async fn resolve(&self, deadline: Instant) -> Result<Vec<SocketAddr>, SendError> {
+        if let Some(address) = self.address {
+            return Ok(vec![address]);
+        }
         let port = self.endpoint.port;
         let name = match &self.endpoint.host {
             Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),

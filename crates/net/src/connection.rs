@@ -117,7 +117,10 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of its answer.
-    async fn head(&mut self, request: Request) -> Result<(Parts, Incoming), ExchangeError> {
+    pub(crate) async fn head(
+        &mut self,
+        request: Request,
+    ) -> Result<(Parts, Incoming), ExchangeError> {
         // A new connection takes a request only after it has been polled once.
         if let Err(source) = self.until(|sender, context| sender.poll_ready(context)).await {
             return Err(ExchangeError::NotSent { request: Box::new(request), source });
@@ -138,17 +141,27 @@ impl Connection {
     async fn collect(&mut self, body: &mut Incoming, max: usize) -> (Bytes, BodyEnd) {
         let mut collected = BytesMut::new();
         loop {
-            let frame = self.until(|_sender, context| Pin::new(&mut *body).poll_frame(context));
-            let data = match frame.await.map(|frame| frame.map(Frame::into_data)) {
+            let data = match self.data(body).await {
                 None => return (collected.freeze(), BodyEnd::Whole),
                 Some(Err(source)) => return (collected.freeze(), BodyEnd::Lost { source }),
-                Some(Ok(Err(_trailers))) => continue,
-                Some(Ok(Ok(data))) => data,
+                Some(Ok(data)) => data,
             };
             let room = max - collected.len();
             collected.extend_from_slice(&data[..data.len().min(room)]);
             if data.len() > room {
                 return (collected.freeze(), BodyEnd::CutOff);
+            }
+        }
+    }
+
+    /// The next piece of the body. None at its end. Cancel-safe.
+    pub(crate) async fn data(&mut self, body: &mut Incoming) -> Option<hyper::Result<Bytes>> {
+        loop {
+            let frame = self.until(|_sender, context| Pin::new(&mut *body).poll_frame(context));
+            match frame.await?.map(Frame::into_data) {
+                Err(source) => return Some(Err(source)),
+                Ok(Err(_trailers)) => {}
+                Ok(Ok(data)) => return Some(Ok(data)),
             }
         }
     }

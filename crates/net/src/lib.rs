@@ -15,9 +15,9 @@ mod resolver;
 mod tls;
 
 pub use causes::with_causes;
-pub use client::{Client, ClientLimits, Phase, Response, SendError};
-pub use connect::{Address, Dialing};
+pub use client::{Client, ClientLimits, Phase, Response, SendError, StreamEnd, StreamLimits};
+pub use connect::{Address, Dialing, Route};
 pub use connection::BodyEnd;
 pub use endpoint::{Endpoint, EndpointError};
 pub use resolver::{ADDRESSES_MAX, Answer, NameError, Resolver};
-pub use tls::{TlsError, TlsSettings};
+pub use tls::{Authorities, PemIdentity, TlsClient, TlsError, TlsSettings};

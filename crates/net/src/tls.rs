@@ -1,12 +1,15 @@
 //! TLS settings as files, and the rustls configuration made from them.
 //!
 //! In go the paths, out comes one shared client configuration, or an error that names the file. A
-//! peer is verified unless the caller turns that off ([`crate::Dialing`]). The one use of that is
-//! nginx-adapter, whose predecessor does not verify either unless asked to: a status page on
-//! loopback seldom has a certificate for its name. A private authority is no reason, it is what
+//! peer is verified unless the caller turns that off ([`crate::Dialing`], [`Authorities::Any`]).
+//! nginx-adapter does, whose predecessor does not verify either unless asked to: a status page on
+//! loopback seldom has a certificate for its name; and native-sidecar-probe if told so, for
+//! kubelets sign their certificates themselves. A private authority is no reason, it is what
 //! `ca_file` is for, and log-shipper has no such flag. With a `ca_file` only that file is trusted.
 //! The files are read once, at the start, so a bad one is a start failure and not a surprise later.
+//! Who has the PEM text itself makes a [`TlsClient`] of it.
 
+mod client;
 mod unverified;
 
 use std::io::ErrorKind;
@@ -19,6 +22,7 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
+pub use self::client::{Authorities, PemIdentity, TlsClient};
 use self::unverified::Unverified;
 
 /// Trusted besides the built-in roots, so that an authority added to the image counts.
@@ -53,6 +57,16 @@ pub enum TlsError {
         #[source]
         source: rustls::Error,
     },
+    #[error("cannot read {what}")]
+    PemText {
+        what: &'static str,
+        #[source]
+        source: pem::Error,
+    },
+    #[error("no usable certificate among {what}")]
+    NoCertificateIn { what: &'static str },
+    #[error("an https endpoint needs TLS settings")]
+    NoSettings,
     #[error("client certificate and client key belong together, but only one of them is set")]
     HalfIdentity,
     #[error("client certificate and key are not usable")]
@@ -67,20 +81,33 @@ pub(crate) fn client_config(
     settings: &TlsSettings,
     verify: bool,
 ) -> Result<Arc<ClientConfig>, TlsError> {
+    let ca_file = settings.ca_file.as_deref();
+    let roots = match verify {
+        true => Some(roots(ca_file)?),
+        // A file that cannot be used is a mistake, whether it is needed or not.
+        false => ca_file.map(|file| roots(Some(file))).transpose()?.and(None),
+    };
+    configure(roots, identity(settings)?)
+}
+
+/// Without roots, every certificate is accepted.
+fn configure(
+    roots: Option<RootCertStore>,
+    identity: Option<Identity>,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Versions)?;
-    let builder = if verify {
-        builder.with_root_certificates(roots(settings.ca_file.as_deref())?)
-    } else {
-        // A file that cannot be used is a mistake, whether it is needed or not.
-        settings.ca_file.as_deref().map(|file| roots(Some(file))).transpose()?;
-        let accept = Arc::new(Unverified { algorithms });
-        builder.dangerous().with_custom_certificate_verifier(accept)
+    let builder = match roots {
+        Some(roots) => builder.with_root_certificates(roots),
+        None => {
+            let accept = Arc::new(Unverified { algorithms });
+            builder.dangerous().with_custom_certificate_verifier(accept)
+        }
     };
-    let config = match identity(settings)? {
+    let config = match identity {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
             builder.with_client_auth_cert(chain, key).map_err(TlsError::Identity)?
