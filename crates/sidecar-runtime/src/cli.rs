@@ -15,14 +15,13 @@ use clap::builder::OsStringValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use tracing::Level;
 
 use crate::listen::{Listen, PASSED, listen};
 use crate::rejections::Rejections;
 use crate::setting;
 use crate::settings_file::{self, FileDefault};
 use crate::sidecar::{Answer, Sidecar, Subcommand};
-use crate::telemetry::{LogFormat, LogSettings};
+use crate::telemetry::{LogArgs, LogSettings};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Addresses of the admin port.
@@ -39,12 +38,8 @@ struct RuntimeArgs {
     /// Time from SIGTERM to the end, below terminationGracePeriodSeconds
     #[arg(long, value_name = "DURATION", default_value = "25s")]
     shutdown_grace: String,
-    /// error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log_level: String,
-    /// text, json, or auto: text on a terminal, JSON elsewhere
-    #[arg(long, value_name = "FORMAT", default_value = "auto")]
-    log_format: String,
+    #[command(flatten)]
+    log: LogArgs,
     /// YAML file with settings by their long names; flags and variables win over it
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
@@ -139,12 +134,13 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
         Err(error) => {
             reject_usage(&error, &mut rejections);
             let forgiving = command.ignore_errors(true).try_get_matches_from(arguments);
-            let log = forgiving.map(|matches| log_settings(&matches, &mut Rejections::default()));
+            let log =
+                forgiving.map(|matches| LogSettings::of(&matches, &mut Rejections::default()));
             let log = log.unwrap_or_default();
             return Parsed::Settled { log, unknown_variables, request: Err(rejections) };
         }
     };
-    let log = log_settings(&matches, &mut rejections);
+    let log = LogSettings::of(&matches, &mut rejections);
     let request = request::<S>(&matches, &mut rejections);
     let request = match request {
         Some(request) if rejections.is_empty() => Ok(request),
@@ -223,23 +219,6 @@ fn runtime_settings<S: Sidecar>(
     Some(RuntimeSettings { listen_setting, listens, shutdown_grace: grace? })
 }
 
-fn log_settings(matches: &ArgMatches, rejections: &mut Rejections) -> LogSettings {
-    let levels = [
-        ("error", Level::ERROR),
-        ("warn", Level::WARN),
-        ("info", Level::INFO),
-        ("debug", Level::DEBUG),
-        ("trace", Level::TRACE),
-    ];
-    let formats = [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
-    let default = LogSettings::default();
-    let level = text_of(innermost(matches), "log_level")
-        .and_then(|text| rejections.parse("log-level", &text, setting::one_of(&levels)));
-    let format = text_of(innermost(matches), "log_format")
-        .and_then(|text| rejections.parse("log-format", &text, setting::one_of(&formats)));
-    LogSettings { level: level.unwrap_or(default.level), format: format.unwrap_or(default.format) }
-}
-
 /// The matches that see all flags, wherever they were given: global ones travel to the subcommand.
 fn innermost(matches: &ArgMatches) -> &ArgMatches {
     matches.subcommand().map_or(matches, |(_, inner)| inner)
@@ -258,13 +237,13 @@ fn text_of(matches: &ArgMatches, id: &str) -> Option<String> {
     matches.try_get_one::<String>(id).ok().flatten().cloned()
 }
 
-fn variable_prefix(name: &str) -> String {
+pub(crate) fn variable_prefix(name: &str) -> String {
     format!("{}_", name.to_ascii_uppercase().replace('-', "_"))
 }
 
 /// Gives the flag its variable. Where that is not set, the first variable of the replaced program
 /// that holds something takes its place.
-fn with_variable(
+pub(crate) fn with_variable(
     arg: Arg,
     prefix: &str,
     peers: &[(&str, &'static str)],
@@ -319,9 +298,10 @@ fn without_bad_flags(command: Command, rejections: &mut Rejections) -> Command {
 }
 
 /// Reports what clap did not understand, as one line.
-fn reject_usage(error: &clap::Error, rejections: &mut Rejections) {
+pub(crate) fn reject_usage(error: &clap::Error, rejections: &mut Rejections) {
     let text_in = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
         _ => None,
     };
     let setting = text_in(ContextKind::InvalidArg).or(text_in(ContextKind::InvalidSubcommand));
@@ -329,6 +309,10 @@ fn reject_usage(error: &clap::Error, rejections: &mut Rejections) {
     let reason = match error.kind() {
         ErrorKind::UnknownArgument => "no such flag".to_owned(),
         ErrorKind::InvalidSubcommand => "no such subcommand".to_owned(),
+        ErrorKind::MissingRequiredArgument => "missing".to_owned(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "a command is missing, see the help".to_owned()
+        }
         _ => {
             let message = error.render().to_string();
             let line = message.lines().next().unwrap_or_default();
@@ -339,7 +323,7 @@ fn reject_usage(error: &clap::Error, rejections: &mut Rejections) {
 }
 
 /// Variables that look like ours and mean nothing, which is mostly a typing error.
-fn unknown_variables(command: &Command, prefix: &str) -> Vec<String> {
+pub(crate) fn unknown_variables(command: &Command, prefix: &str) -> Vec<String> {
     let known: BTreeSet<&str> =
         command.get_arguments().filter_map(|arg| arg.get_env()?.to_str()).collect();
     let mut unknown: Vec<String> = std::env::vars_os()

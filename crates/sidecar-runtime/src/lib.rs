@@ -27,6 +27,7 @@ pub mod setting;
 mod settings_file;
 mod sidecar;
 mod telemetry;
+pub mod tool;
 pub mod yaml;
 
 pub use self::{

@@ -78,7 +78,8 @@ fn say(answer: &Answer) -> Exit {
     }
 }
 
-fn report_rejections(rejections: &Rejections) -> Exit {
+/// One line for each.
+pub(crate) fn report_rejections(rejections: &Rejections) -> Exit {
     for rejection in rejections.iter() {
         let (setting, value, reason) = (&rejection.setting, &rejection.value, &rejection.reason);
         tracing::error!(setting, value, reason, "Setting rejected");

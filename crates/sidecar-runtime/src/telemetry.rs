@@ -7,7 +7,22 @@
 use std::io::{self, IsTerminal};
 use std::panic;
 
+use clap::{ArgMatches, Args};
 use tracing::Level;
+
+use crate::rejections::Rejections;
+use crate::setting;
+
+/// The flags of the log, as typed.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: String,
+    /// text, json, or auto: text on a terminal, JSON elsewhere
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    log_format: String,
+}
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +43,36 @@ pub(crate) struct LogSettings {
 impl Default for LogSettings {
     fn default() -> LogSettings {
         LogSettings { level: Level::INFO, format: LogFormat::Auto }
+    }
+}
+
+impl LogSettings {
+    /// As given on any level of the command line; a bad value leaves the default.
+    pub(crate) fn of(matches: &ArgMatches, rejections: &mut Rejections) -> LogSettings {
+        let levels = [
+            ("error", Level::ERROR),
+            ("warn", Level::WARN),
+            ("info", Level::INFO),
+            ("debug", Level::DEBUG),
+            ("trace", Level::TRACE),
+        ];
+        let formats =
+            [("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)];
+        // Global flags travel to the innermost command.
+        let mut innermost = matches;
+        while let Some((_name, inner)) = innermost.subcommand() {
+            innermost = inner;
+        }
+        let text = |id| innermost.try_get_one::<String>(id).ok().flatten();
+        let level = text("log_level")
+            .and_then(|text| rejections.parse("log-level", text, setting::one_of(&levels)));
+        let format = text("log_format")
+            .and_then(|text| rejections.parse("log-format", text, setting::one_of(&formats)));
+        let default = LogSettings::default();
+        LogSettings {
+            level: level.unwrap_or(default.level),
+            format: format.unwrap_or(default.format),
+        }
     }
 }
 
