@@ -9,9 +9,9 @@ HISTORIES ?= 10000
 help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: setup ## A real nginx through rotation, kill -9 of the shipper and SIGTERM: every line arrives and is counted; two redis-servers behind one address
+demo: setup ## A real nginx through rotation, kill -9 of the shipper and SIGTERM: every line arrives and is counted; two redis-servers behind one address; one sidecar on two kinds of node
 	$(CARGO) build --quiet --release --locked --bin log-shipper --bin nginx-adapter \
-		--bin redis-ambassador --bin demo
+		--bin redis-ambassador --bin native-sidecar-probe --bin demo
 	$(CARGO) run --quiet --release --locked --bin demo
 
 test: setup ## Formatting, lints, documentation, all tests: what .ci/run runs
@@ -23,7 +23,8 @@ test: setup ## Formatting, lints, documentation, all tests: what .ci/run runs
 
 binaries: ## The binaries that the tests run: debug ones, and release where size and memory count
 	$(CARGO) build --workspace --bins --locked
-	$(CARGO) build --release --locked --bin log-shipper --bin nginx-adapter --bin redis-ambassador
+	$(CARGO) build --release --locked --bin log-shipper --bin nginx-adapter --bin redis-ambassador \
+		--bin native-sidecar-probe
 
 bench-logs: setup ## Measures log-shipper beside cat, tail, rsyslog (20 minutes); ARGS=--quick for a first look
 	$(CARGO) build --quiet --release --locked --bin log-shipper --bin bench-logs

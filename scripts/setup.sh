@@ -30,6 +30,8 @@ NEEDED='
   npm:npm
   php:php-cli
   ruby:ruby
+  podman:podman
+  runc:runc
   ip:iproute2
   mkfs.ext4:e2fsprogs
   mount:mount
@@ -41,6 +43,7 @@ NEEDED='
 '
 # Without a program of their own: file:package
 NEEDED_FILES='
+  /usr/share/doc/busybox-static:busybox-static
   /usr/share/doc/php-redis:php-redis
   /usr/share/doc/ruby-redis:ruby-redis
 '

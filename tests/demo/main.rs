@@ -5,15 +5,16 @@
 //! nginx → its page and its logs → nginx-adapter → metrics. Under load the logs are renamed and
 //! reopened, the shipper is killed with SIGKILL and started again, and at last gets SIGTERM. What
 //! nginx wrote is counted from the files themselves, not from the load generator. Then
-//! keys go through redis-ambassador. Exit status 0 only if every line of every file arrived and was
-//! counted, and every reply was right. All files are in a temporary folder that goes with the
-//! process.
+//! keys go through redis-ambassador, and native-sidecar-probe runs a sidecar on both kinds of node.
+//! Exit status 0 only if every line of every file arrived and was counted, every reply was right
+//! and one copy of the sidecar ran. All files are in a temporary folder that goes with the process.
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 #![expect(clippy::unwrap_used, reason = "there is no caller to handle an error")]
 
 mod account;
 mod adapter;
+mod probe;
 mod shards;
 
 use std::fs;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
     tell("nginx-adapter shows nginx_up 0, and goes on serving".to_owned());
 
     let (shards, sharded) = shards::run(&tell);
+    let (verdict, proven) = probe::run(&tell);
 
     let account = Account::new(&place.logs(), &sink);
     println!("\n{account}");
@@ -104,8 +106,9 @@ fn main() -> ExitCode {
         of_status("404")
     );
     println!("\n{shards}");
-    if status == 0 && account.is_even() && counted && sharded {
-        println!("No line is missing, no key is lost and no reply was wrong.");
+    println!("{verdict}");
+    if status == 0 && account.is_even() && counted && sharded && proven {
+        println!("No line is missing, no key is lost, no reply was wrong, no sidecar ran twice.");
         return ExitCode::SUCCESS;
     }
     println!("Not as promised. log-shipper said:\n{log}");

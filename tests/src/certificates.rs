@@ -15,6 +15,7 @@ pub struct Pair {
 /// An authority that signs in a folder.
 pub struct Authority {
     folder: PathBuf,
+    name: String,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
@@ -33,13 +34,23 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let issuer = CertifiedIssuer::self_signed(params, key).unwrap();
         fs::write(folder.join(format!("{name}.pem")), issuer.pem()).unwrap();
-        Self { folder: folder.to_owned(), issuer }
+        Self { folder: folder.to_owned(), name: name.to_owned(), issuer }
+    }
+
+    /// The authority's own certificate.
+    pub fn file(&self) -> PathBuf {
+        self.folder.join(format!("{}.pem", self.name))
     }
 
     /// Signs a certificate for localhost and 127.0.0.1 and writes `<name>.crt` and `<name>.key`.
     pub fn sign(&self, name: &str) -> Pair {
-        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-        let mut params = CertificateParams::new(names).unwrap();
+        self.sign_for(name, &["localhost", "127.0.0.1"])
+    }
+
+    /// The same for other hosts, which are names or addresses.
+    pub fn sign_for(&self, name: &str, hosts: &[&str]) -> Pair {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

@@ -18,6 +18,13 @@ pub fn own_address() -> SocketAddr {
     (host, NEXT.fetch_add(1, Ordering::Relaxed)).into()
 }
 
+/// The same port at another of three hosts that only this process has. `other` is 1 or 2.
+pub fn beside(address: SocketAddr, other: u8) -> SocketAddr {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    assert!((1..=2).contains(&other), "there are two more hosts");
+    (Ipv4Addr::new(127, 64 * (other + 1) + high, middle, low), address.port()).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,8 @@ use rustix::process::{Pid, kill_process};
 use crate::pace::wait_for;
 
 /// Variables with these prefixes are settings of our binaries.
-const SETTING_PREFIXES: [&str; 3] = ["LOG_SHIPPER_", "NGINX_ADAPTER_", "REDIS_AMBASSADOR_"];
+const SETTING_PREFIXES: [&str; 4] =
+    ["LOG_SHIPPER_", "NGINX_ADAPTER_", "REDIS_AMBASSADOR_", "NATIVE_SIDECAR_PROBE_"];
 const STDERR_LINES_SHOWN: usize = 40;
 
 /// A running child.

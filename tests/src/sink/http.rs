@@ -11,6 +11,7 @@ const BODY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 #[derive(Debug)]
 pub struct Request {
+    pub method: String,
     pub target: String,
     pub headers: Vec<(String, String)>,
     /// As received.
@@ -24,7 +25,9 @@ pub fn read_request(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result
     if head.read_line(&mut first)? == 0 {
         return Ok(None);
     }
-    let target = first.split(' ').nth(1).ok_or(io::ErrorKind::InvalidData)?.to_owned();
+    let mut words = first.split(' ');
+    let mut word = || words.next().map(str::to_owned).ok_or(io::ErrorKind::InvalidData);
+    let (method, target) = (word()?, word()?);
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -36,7 +39,7 @@ pub fn read_request(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result
         let (name, value) = line.split_once(':').ok_or(io::ErrorKind::InvalidData)?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut request = Request { target, headers, body_bytes: 0 };
+    let mut request = Request { method, target, headers, body_bytes: 0 };
     body.clear();
     if request.header("transfer-encoding") == Some("chunked") {
         read_chunks(reader, body)?;

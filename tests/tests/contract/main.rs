@@ -10,6 +10,7 @@ mod admin;
 mod ending;
 mod footprint;
 mod log_shipper;
+mod native_sidecar_probe;
 mod nginx_adapter;
 mod pages;
 mod place;
