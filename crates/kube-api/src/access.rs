@@ -9,6 +9,7 @@
 mod in_cluster;
 mod kubeconfig;
 mod place;
+mod proxy;
 mod server;
 
 use std::io;
@@ -101,9 +102,9 @@ struct Found {
 }
 
 impl Access {
-    /// Looks at `--server`, then the kubeconfigs of `--kubeconfig` or `KUBECONFIG`, then the
-    /// service account of the pod, then `~/.kube/config`. The files of `KUBECONFIG` are separated
-    /// by colons, and the first that has a name wins.
+    /// Looks at `--server`, then the kubeconfigs of `--kubeconfig` or `KUBECONFIG`, then
+    /// `~/.kube/config`, then the service account of the pod, in the order of kubectl. The files of
+    /// `KUBECONFIG` are separated by colons, and the first that has a name wins.
     ///
     /// # Errors
     /// No server, or a value that cannot be used.
@@ -111,7 +112,7 @@ impl Access {
         options: &AccessOptions,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, AccessError> {
-        let found = found(options, &variable)?;
+        let (place, found) = found(options, &variable)?;
         let mut access = with_options(found, options)?;
         if !access.server.is_tls() {
             access.identity = Identity::default();
@@ -119,7 +120,14 @@ impl Access {
         if let Proof::Plugin(plugin) = &mut access.identity.proof {
             plugin.know_cluster(&access.server, access.server_name.as_deref(), &access.roots);
         }
-        tracing::debug!(server = access.server(), in_cluster = access.in_cluster, "Server found");
+        tracing::info!(server = access.server(), place, "API server found");
+        if let Some(variable) = proxy::ignored(access.server.endpoint(), &variable) {
+            tracing::warn!(
+                variable,
+                "A proxy is set and ignored: run `kubectl proxy`, which uses it, and give its \
+                 address as --server"
+            );
+        }
         Ok(access)
     }
 
@@ -142,23 +150,26 @@ impl Access {
     }
 }
 
+/// With a word for where it was.
 fn found(
     options: &AccessOptions,
     variable: &impl Fn(&str) -> Option<String>,
-) -> Result<Found, AccessError> {
+) -> Result<(&'static str, Found), AccessError> {
     let context = options.context.as_deref();
     if let Some(file) = &options.kubeconfig {
-        return kubeconfig::find(std::slice::from_ref(file), context);
+        let found = kubeconfig::find(std::slice::from_ref(file), context)?;
+        return Ok(("--kubeconfig", found));
     }
     if let (Some(text), None) = (&options.server, context) {
-        return Ok(Found {
+        let found = Found {
             server: typed_server(text)?,
             server_name: None,
             trust: Trust::System,
             identity: Identity::default(),
             namespace: None,
             in_cluster: false,
-        });
+        };
+        return Ok(("--server", found));
     }
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     if let Some(list) = set("KUBECONFIG") {
@@ -166,17 +177,15 @@ fn found(
         // As with kubectl, a file of the list need not exist.
         let present: Vec<PathBuf> = files.clone().filter(|file| file.exists()).collect();
         let files = if present.is_empty() { files.collect() } else { present };
-        return kubeconfig::find(&files, context);
-    }
-    if context.is_none()
-        && let Some(found) = in_cluster::find(options.service_account.as_deref(), &set)?
-    {
-        return Ok(found);
+        return Ok(("KUBECONFIG", kubeconfig::find(&files, context)?));
     }
     let home = set("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
-    match home.filter(|file| file.exists() || context.is_some()) {
-        Some(file) => kubeconfig::find(&[file], context),
-        None => Err(AccessError::Nowhere),
+    if let Some(file) = home.filter(|file| file.exists() || context.is_some()) {
+        return Ok(("~/.kube/config", kubeconfig::find(&[file], context)?));
+    }
+    match in_cluster::find(options.service_account.as_deref(), &set)? {
+        Some(found) if context.is_none() => Ok(("the pod's service account", found)),
+        _ => Err(AccessError::Nowhere),
     }
 }
 

@@ -1,7 +1,8 @@
 //! One connection to the API server, kept between requests.
 //!
 //! In go paths and JSON, out come JSON or a [`Failure`]. Each request has a time limit and each
-//! answer a size; a 401 makes a new credential, once. Objects are passed on as they are. One `Api`
+//! answer a size; what is read comes zipped, and has its time for as long as it keeps coming. A 401
+//! makes a new credential, once. Objects are passed on as they are. One `Api`
 //! has one request under way: who wants more takes a [`Api::fork`], so that the number of
 //! connections is the caller's decision.
 
@@ -33,10 +34,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// How long and how much an answer may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// From the first look for the server to the last byte of the answer. A stream has it for its
-    /// head, and again for each piece.
+    /// Of a POST, from the first look for the server to the last byte of the answer. What is read
+    /// has it for its head and again for each piece, and six times as long for everything.
     pub request_timeout: Duration,
-    /// Of one answer, and of all pages of a list together.
+    /// Of one answer, and of all pages of a list together, unzipped.
     pub body_bytes_max: usize,
     /// Of a streamed answer, unzipped.
     pub stream_bytes_max: u64,
@@ -139,13 +140,31 @@ impl Api {
         self.server.text()
     }
 
+    /// False if any certificate of the server is accepted: then nothing may be sent to an address
+    /// that only the server has told.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        !(self.server.is_tls() && matches!(self.roots, Roots::Any))
+    }
+
+    /// In the place of [`Limits::request_timeout`], from the next request on.
+    pub fn set_request_timeout(&mut self, timeout: Duration) {
+        self.limits.request_timeout = timeout;
+    }
+
+    /// As it is set now.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        self.limits.request_timeout
+    }
+
     /// The JSON at `path`, which may have a query.
     ///
     /// # Errors
     /// See [`Failure`].
     pub async fn get(&mut self, path: &str) -> Result<Value, Failure> {
-        let response = self.request(path, None).await?;
-        failure::json(path, &response)
+        let body = self.fetch(path).await?;
+        failure::parsed(path, &body)
     }
 
     /// Posts an object. Nothing is sent twice, but for a 401.
@@ -153,21 +172,22 @@ impl Api {
     /// # Errors
     /// [`Failure::Refused`] for any status that is not 2xx; others see [`Failure`].
     pub async fn post(&mut self, path: &str, body: &Value) -> Result<Posted, Failure> {
-        let response = self.request(path, Some(Bytes::from(body.to_string()))).await?;
+        let response = self.request(path, Bytes::from(body.to_string())).await?;
         let body = failure::json(path, &response)?;
         let warnings = failure::warnings(&response.headers);
         Ok(Posted { status: response.status.as_u16(), warnings, body })
     }
 
-    /// A POST if there is a body. Whatever the status, the body of the answer is whole.
-    async fn request(&mut self, path: &str, body: Option<Bytes>) -> Result<Response, Failure> {
+    /// A POST. Whatever the status, the body of the answer is whole.
+    async fn request(&mut self, path: &str, body: Bytes) -> Result<Response, Failure> {
         let target = self.target(path)?;
-        let credential = self.credentials.current().await?;
+        let credential = self.credentials.current().await.map_err(Failure::Credential)?;
         let answer = self.exchange(path, &target, body.clone(), &credential).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        match self.credentials.other_than(&credential).await? {
+        let other = self.credentials.other_than(&credential).await.map_err(Failure::Credential)?;
+        match other {
             None => Ok(answer),
             Some(other) => self.exchange(path, &target, body, &other).await,
         }
@@ -177,18 +197,14 @@ impl Api {
         &mut self,
         path: &str,
         target: &PathAndQuery,
-        body: Option<Bytes>,
+        body: Bytes,
         credential: &Credential,
     ) -> Result<Response, Failure> {
         let limits = self.limits;
         let headers = self.headers(JSON, credential);
         let deadline = Instant::now() + limits.request_timeout;
         let client = self.client(credential)?;
-        let answer = match body {
-            None => client.get(target, &headers, deadline).await,
-            Some(body) => client.post_until(target, &headers, body, deadline).await,
-        };
-        match answer {
+        match client.post_until(target, &headers, body, deadline).await {
             Ok((response, BodyEnd::Whole)) => Ok(response),
             Ok((_, BodyEnd::CutOff)) => {
                 Err(Failure::TooLarge { path: path.to_owned(), bytes_max: limits.body_bytes_max })

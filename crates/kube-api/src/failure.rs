@@ -38,6 +38,9 @@ pub enum Failure {
         #[source]
         source: SendError,
     },
+    /// It began to answer.
+    #[error("the answer of {server} broke off: {reason}")]
+    BrokeOff { server: String, reason: String },
     #[error("no answer from {server} within {limit:?}")]
     TimedOut { server: String, limit: Duration },
     #[error("the answer to {path} is larger than {bytes_max} bytes")]
@@ -54,8 +57,12 @@ pub enum Failure {
     },
     #[error("'{path}' is no path of a request")]
     Path { path: String },
+    /// Nothing to show to the server, such as after an exec plugin that failed.
+    #[error("no credential")]
+    Credential(#[source] AccessError),
+    /// A URL, an authority or a certificate that cannot be used.
     #[error(transparent)]
-    Credential(#[from] AccessError),
+    Setting(#[from] AccessError),
 }
 
 impl Failure {
@@ -74,8 +81,10 @@ impl Failure {
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Credential(_) => true,
-            Self::Refused { .. }
+            Self::Unreachable { .. } | Self::BrokeOff { .. } | Self::TimedOut { .. } => true,
+            Self::Credential(_)
+            | Self::Setting(_)
+            | Self::Refused { .. }
             | Self::TooLarge { .. }
             | Self::TooManyPages { .. }
             | Self::NoList { .. }
@@ -133,7 +142,12 @@ pub(crate) fn json(path: &str, response: &Response) -> Result<Value, Failure> {
     if !response.status.is_success() {
         return Err(Failure::refused(code, &response.body));
     }
-    serde_json::from_slice(&response.body)
+    parsed(path, &response.body)
+}
+
+/// What came in an answer to a request for JSON.
+pub(crate) fn parsed(path: &str, body: &[u8]) -> Result<Value, Failure> {
+    serde_json::from_slice(body)
         .map_err(|source| Failure::NotJson { path: path.to_owned(), source })
 }
 

@@ -17,6 +17,8 @@ use crate::credential::{Identity, Proof};
 pub(crate) enum Then {
     Keep,
     Close,
+    /// As `Keep`, but it is written in so many pieces with a pause before each.
+    Slowly(usize, Duration),
     /// Nothing more, until the client goes away.
     Hang,
 }
@@ -41,8 +43,21 @@ impl FakeServer {
                 while let Some(request) = read_request(&mut stream) {
                     log.lock().unwrap().push((number, request.clone()));
                     let (bytes, then) = answer(number, &request);
+                    let written = match then {
+                        Then::Slowly(pieces, pause) => {
+                            bytes.chunks(bytes.len().div_ceil(pieces)).try_for_each(|piece| {
+                                #[expect(
+                                    clippy::disallowed_methods,
+                                    reason = "a slow server is what the test is about"
+                                )]
+                                std::thread::sleep(pause);
+                                stream.write_all(piece)
+                            })
+                        }
+                        _ => stream.write_all(&bytes),
+                    };
                     // A client that stops reading closes.
-                    if stream.write_all(&bytes).is_err() || then == Then::Close {
+                    if written.is_err() || then == Then::Close {
                         break;
                     }
                     if then == Then::Hang {

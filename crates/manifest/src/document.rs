@@ -2,7 +2,8 @@
 //!
 //! In goes what the reader built, out come the value, the objects in it and line numbers by JSON
 //! pointer. The lines form a tree of the same shape as the value, so that a document of many
-//! lines does not need a text for every pointer in it.
+//! lines does not need a text for every pointer in it. Mappings are sorted there: the value keeps
+//! its keys in the order of the file and cannot tell a key's place without counting.
 
 use serde_json::Value;
 
@@ -14,11 +15,50 @@ pub struct Document {
     pub(crate) place: Place,
 }
 
-/// Where a value stands, and its items or entries in the order of the value.
-#[derive(Debug, Clone, Default)]
+/// Where a value stands, and what is in it.
+#[derive(Debug, Clone)]
 pub(crate) struct Place {
-    pub(crate) line: usize,
-    pub(crate) children: Vec<Place>,
+    line: usize,
+    children: Children,
+}
+
+#[derive(Debug, Clone)]
+enum Children {
+    None,
+    /// Of a list, in its order.
+    Items(Vec<Place>),
+    /// Of a mapping, by their keys, which are sorted.
+    Entries(Vec<(Box<str>, Place)>),
+}
+
+impl Place {
+    /// Of a value without parts, or one whose parts have no lines of their own.
+    pub(crate) fn of_scalar(line: usize) -> Self {
+        Self { line, children: Children::None }
+    }
+
+    /// Of a list, with the places of its items.
+    pub(crate) fn of_list(line: usize, items: Vec<Place>) -> Self {
+        Self { line, children: Children::Items(items) }
+    }
+
+    /// Of a mapping, with the places of its entries, each key once, in any order.
+    pub(crate) fn of_mapping(line: usize, mut entries: Vec<(Box<str>, Place)>) -> Self {
+        entries.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        Self { line, children: Children::Entries(entries) }
+    }
+
+    /// One step of a pointer.
+    fn child(&self, token: &str) -> Option<&Place> {
+        match &self.children {
+            Children::None => None,
+            Children::Items(items) => items.get(token.parse::<usize>().ok()?),
+            Children::Entries(entries) => {
+                let found = entries.binary_search_by(|entry| (*entry.0).cmp(token)).ok()?;
+                Some(&entries[found].1)
+            }
+        }
+    }
 }
 
 /// A Kubernetes object inside a document.
@@ -38,23 +78,11 @@ impl Document {
     /// key. What is not in the document has the line of the nearest part around it.
     #[must_use]
     pub fn line(&self, pointer: &str) -> usize {
-        let (mut value, mut place) = (&self.value, &self.place);
+        let mut place = &self.place;
         for token in pointer.split('/').skip(1) {
             let token = token.replace("~1", "/").replace("~0", "~");
-            let found = match value {
-                Value::Object(map) => map.iter().enumerate().find(|(_, entry)| *entry.0 == token),
-                Value::Array(items) => {
-                    let index = token.parse::<usize>().ok().filter(|index| *index < items.len());
-                    let Some(index) = index else { break };
-                    let Some(next) = place.children.get(index) else { break };
-                    (value, place) = (&items[index], next);
-                    continue;
-                }
-                _ => None,
-            };
-            let Some((index, (_, inner))) = found else { break };
-            let Some(next) = place.children.get(index) else { break };
-            (value, place) = (inner, next);
+            let Some(inner) = place.child(&token) else { break };
+            place = inner;
         }
         place.line
     }

@@ -82,12 +82,26 @@ impl<'a> Container<'a> {
 /// How deep the search for a template in a custom resource goes.
 const SEARCH_DEPTH_MAX: usize = 12;
 
-/// The pod that an object is or makes. For kinds that are not Kubernetes' own it is the first
-/// thing with `spec.containers` that are objects with a name or an image.
+/// The pod that an object is or makes, where it is one. An object of a kind that is not Kubernetes'
+/// own and has several gives `None`, because none of them stands for the others; see
+/// [`templates`].
 #[must_use]
 pub fn template(object: &Value) -> Option<Template<'_>> {
+    let mut templates = templates(object);
+    let first = templates.pop()?;
+    templates.is_empty().then_some(first)
+}
+
+/// The pods that an object is or makes, in the order of the file. Kubernetes' own kinds have one at
+/// most. For other kinds it is everything outside the status with `spec.containers` that are
+/// objects with a name or an image.
+#[must_use]
+pub fn templates(object: &Value) -> Vec<Template<'_>> {
     let kind = object["kind"].as_str().unwrap_or("");
-    let pointer = match kind {
+    let metadata = &object["metadata"];
+    let name = metadata["name"].as_str().or_else(|| metadata["generateName"].as_str());
+    let name = name.unwrap_or("");
+    let known = match kind {
         "Pod" => Some(""),
         "PodTemplate" => Some("/template"),
         "Deployment"
@@ -99,33 +113,46 @@ pub fn template(object: &Value) -> Option<Template<'_>> {
         "CronJob" => Some("/spec/jobTemplate/spec/template"),
         _ => None,
     };
-    let known = pointer
-        .filter(|pointer| object.pointer(pointer).is_some_and(|pod| pod["spec"].is_object()));
-    let pointer = match known {
-        Some(pointer) => pointer.to_owned(),
-        None => search(object, SEARCH_DEPTH_MAX)?,
+    let known = known.and_then(|pointer| Some((pointer.to_owned(), object.pointer(pointer)?)));
+    let found = match known.filter(|(_, pod)| pod["spec"].is_object()) {
+        Some(known) => vec![known],
+        None => {
+            let mut found = Vec::new();
+            search(object, &mut String::new(), SEARCH_DEPTH_MAX, &mut found);
+            found
+        }
     };
-    let pod = object.pointer(&pointer)?;
-    let metadata = &object["metadata"];
-    let name = metadata["name"].as_str().or_else(|| metadata["generateName"].as_str());
-    Some(Template { pod, spec: &pod["spec"], kind, name: name.unwrap_or(""), pointer })
+    let template = |(pointer, pod)| Template { pointer, pod, spec: &pod["spec"], kind, name };
+    found.into_iter().map(template).collect()
 }
 
-/// The pointer to the first holder of a pod's specification.
-fn search(value: &Value, depth: usize) -> Option<String> {
+/// Finds the holders of pods' specifications; `pointer` is where the search is.
+fn search<'a>(
+    value: &'a Value,
+    pointer: &mut String,
+    depth: usize,
+    found: &mut Vec<(String, &'a Value)>,
+) {
     if looks_like_pod(value) {
-        return Some(String::new());
+        return found.push((pointer.clone(), value));
     }
-    let inner = |step: &str, value: &Value| {
-        let found = search(value, depth.checked_sub(1)?)?;
-        Some(format!("{}{found}", pointer_to("", step)))
+    let Some(depth) = depth.checked_sub(1) else { return };
+    let length = pointer.len();
+    let mut inner = |step: &str, value: &'a Value| {
+        pointer.push_str(&pointer_to("", step));
+        search(value, pointer, depth, found);
+        pointer.truncate(length);
     };
     match value {
-        Value::Object(map) => map.iter().find_map(|(key, value)| inner(key, value)),
+        // The status repeats what the specification says.
+        Value::Object(map) => map
+            .iter()
+            .filter(|(key, _)| length > 0 || *key != "status")
+            .for_each(|(key, value)| inner(key, value)),
         Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, value)| inner(&index.to_string(), value))
+            items.iter().enumerate().for_each(|(index, value)| inner(&index.to_string(), value));
         }
-        _ => None,
+        _ => {}
     }
 }
 
@@ -183,6 +210,25 @@ mod tests {
         assert!(template(&json!({"kind": "ConfigMap", "data": {}})).is_none());
         assert!(template(&json!({"kind": "Pod"})).is_none());
         assert!(template(&json!("text")).is_none());
+    }
+
+    #[test]
+    fn custom_resources_may_have_several_templates() {
+        let group = |name: &str| json!({"spec": {"containers": [{"name": name}]}});
+        let mut object = json!({
+            "kind": "RayCluster",
+            "metadata": {"name": "ray"},
+            "spec": {"head": {"template": group("a")}, "groups": [{"template": group("b")}]},
+            "status": {"template": pod()},
+        });
+        let all = templates(&object);
+        let pointers: Vec<_> = all.iter().map(|template| template.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/spec/head/template", "/spec/groups/0/template"]);
+        let named = |template: &Template<'_>| containers(template.spec)[0].name.to_owned();
+        assert_eq!(all.iter().map(named).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(template(&object).is_none());
+        object["spec"]["groups"] = json!([]);
+        assert_eq!(named(&template(&object).unwrap()), "a");
     }
 
     #[test]

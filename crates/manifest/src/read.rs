@@ -115,7 +115,7 @@ fn json(text: &str, limits: &Limits) -> Option<Result<Vec<Document>, ManifestErr
             return Some(Err(too_large(1, "documents", limits.documents_max)));
         }
         reader.before.add(size);
-        documents.push(Document { value, place: Place { line: 1, children: Vec::new() } });
+        documents.push(Document { value, place: Place::of_scalar(1) });
     }
     Some(Ok(documents))
 }

@@ -16,7 +16,7 @@ const DEFAULT_NAMESPACE: &str = "default";
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "API server")]
 pub(crate) struct Args {
-    /// Kubeconfig; without it those of KUBECONFIG, the pod's service account, or ~/.kube/config
+    /// Kubeconfig; without it those of KUBECONFIG, ~/.kube/config, or the pod's service account
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<String>,
     /// Context of the kubeconfig

@@ -50,6 +50,25 @@ pub(crate) fn run(cli: Cli, rejections: &mut Rejections) -> u8 {
     let mut stdout = Stdout { inner: BufWriter::new(io::stdout().lock()), lost: None };
     let out = &mut stdout;
     let status = match cli.command {
+        Command::Universal(args) => universal::run(args, rejections, out),
+        Command::Shutdown(args) => universal::run_shutdown(args, rejections),
+        question => answer(question, rejections, out),
+    };
+    // Its errors are kept until now: no work is stopped by them.
+    out.flush().expect("errors are kept");
+    match &stdout.lost {
+        Some(error) => {
+            tracing::error!(%error, "Standard output is lost");
+            Status::CannotStart.code()
+        }
+        None => status.code(),
+    }
+}
+
+/// Apart from the roles that sit idle, which would keep this one's stack of a hundred KiB.
+#[inline(never)]
+fn answer(question: Command, rejections: &mut Rejections, out: &mut dyn Write) -> Status {
+    match question {
         Command::Cluster(args) => cluster::run(args, rejections, out),
         Command::Node(args) => cluster::run_node(args, rejections, out),
         Command::DryRun(args) => dry_run::run(args, rejections, out),
@@ -60,15 +79,6 @@ pub(crate) fn run(cli: Cli, rejections: &mut Rejections) -> u8 {
         Command::Universal(args) => universal::run(args, rejections, out),
         Command::WaitFor(args) => wait_for::run(args, rejections, out),
         Command::Shutdown(args) => universal::run_shutdown(args, rejections),
-    };
-    // Its errors are kept until now: no work is stopped by them.
-    out.flush().expect("errors are kept");
-    match &stdout.lost {
-        Some(error) => {
-            tracing::error!(%error, "Standard output is lost");
-            Status::CannotStart.code()
-        }
-        None => status.code(),
     }
 }
 

@@ -94,6 +94,23 @@ fn ready(
     Some((api, Rc::new(settings)))
 }
 
+/// Nothing is known.
+fn not_asked(failure: &Failure) -> Findings {
+    let causes = net::with_causes(failure);
+    let says = match failure.is_unreachable() {
+        true => {
+            tracing::error!(error = causes, "The API server does not answer");
+            "the API server does not answer"
+        }
+        false => {
+            tracing::error!(error = causes, "The API server cannot be asked");
+            "the API server cannot be asked"
+        }
+    };
+    let evidence = vec![Evidence::new(Source::Version, says).with_detail(causes)];
+    Findings { evidence, ..Findings::default() }
+}
+
 fn conclude(
     question: Question,
     settings: &Settings,
@@ -108,14 +125,8 @@ fn conclude(
             return Status::CannotStart;
         }
     };
-    let unreachable = found.is_err();
-    let findings = found.unwrap_or_else(|failure| {
-        let causes = net::with_causes(&failure);
-        tracing::error!(error = causes, "The API server does not answer");
-        let says = "the API server does not answer";
-        let evidence = vec![Evidence::new(Source::Version, says).with_detail(causes)];
-        Findings { evidence, ..Findings::default() }
-    });
+    let unreachable = matches!(&found, Err(failure) if failure.is_unreachable());
+    let findings = found.unwrap_or_else(|failure| not_asked(&failure));
     let verdict = match (question, findings.nodes.as_slice()) {
         (Question::Cluster, nodes) => ClusterVerdict::of(&findings.api_servers, nodes),
         (Question::Node, [node]) => node.verdict.into(),

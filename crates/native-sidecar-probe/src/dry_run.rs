@@ -79,15 +79,16 @@ async fn ask(mut api: Api, namespace: Namespace, subject: Subject) -> Trial {
             return Trial::new(subject, namespace, None, lost.clone(), lost);
         }
         Err(failure) => {
-            let error = net::with_causes(&failure);
-            tracing::warn!(error, "The API server does not tell its version");
-            None
+            let refusal = match failure.is_forbidden() {
+                true => Refusal::Forbidden,
+                false => Refusal::Other,
+            };
+            let why = net::with_causes(&failure);
+            return not_tried(subject, namespace, None, refusal, &why);
         }
     };
-    if version.as_deref().is_some_and(would_store) {
-        let message = "this API server is too old to be asked without storing anything";
-        let answer = Answer::Refused { refusal: Refusal::Other, message: message.to_owned() };
-        return Trial::new(subject, namespace, version, answer.clone(), answer);
+    if let Some(why) = reason_not_to_try(version.as_deref()) {
+        return not_tried(subject, namespace, version, Refusal::Other, why);
     }
     let template = attempt(&mut api, Collection::PodTemplates, &namespace, &subject).await;
     let pod = attempt(&mut api, Collection::Pods, &namespace, &subject).await;
@@ -103,6 +104,18 @@ async fn ask(mut api: Api, namespace: Namespace, subject: Subject) -> Trial {
         };
     }
     trial
+}
+
+fn not_tried(
+    subject: Subject,
+    namespace: Namespace,
+    version: Option<String>,
+    refusal: Refusal,
+    why: &str,
+) -> Trial {
+    let message = format!("not tried, because an old API server would store it: {why}");
+    let answer = Answer::Refused { refusal, message };
+    Trial::new(subject, namespace, version, answer.clone(), answer)
 }
 
 /// The version that decides about features: the emulated one, if a newer binary emulates an older
@@ -125,8 +138,13 @@ fn release(version: &str) -> Option<Version> {
     version.split(' ').next()?.parse().ok()
 }
 
-fn would_store(version: &str) -> bool {
-    release(version).is_some_and(|release| !release.is_at_least(DRY_RUN_SINCE))
+/// A server is asked only if it is known to store nothing then.
+fn reason_not_to_try(version: Option<&str>) -> Option<&'static str> {
+    match version.map(release) {
+        Some(Some(release)) if release.is_at_least(DRY_RUN_SINCE) => None,
+        Some(Some(_)) => Some("it is too old for dry runs"),
+        Some(None) | None => Some("its version is unknown"),
+    }
 }
 
 /// Tries the pod; if its sidecars' probes are refused, tries it without them too: the container
@@ -211,10 +229,12 @@ mod tests {
 
     #[test]
     fn only_api_servers_that_know_dry_runs_are_asked() {
-        assert!(would_store("v1.11.3"));
-        assert!(!would_store("v1.18.0"));
-        assert!(!would_store("v1.36.3+k3s1"));
-        assert!(!would_store("odd"));
+        assert!(reason_not_to_try(Some("v1.18.0")).is_none());
+        assert!(reason_not_to_try(Some("v1.36.3+k3s1")).is_none());
+        assert!(reason_not_to_try(Some("v1.32 emulated by v1.36.3")).is_none());
+        assert!(reason_not_to_try(Some("v1.11.3")).unwrap().contains("too old"));
+        assert!(reason_not_to_try(Some("odd")).unwrap().contains("unknown"));
+        assert!(reason_not_to_try(None).unwrap().contains("unknown"));
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod universal;
 
 use std::io::{self, Write};
 
-use manifest::{Document, Limits, Version};
+use manifest::{Document, Limits, Version, VersionError};
 use sidecar_runtime::{Rejections, setting};
 
 use self::finding::Severity;
@@ -47,9 +47,10 @@ pub(crate) struct Args {
     /// Manifests, as YAML or JSON with any number of documents; - is stdin
     #[arg(required = true, value_name = "FILES")]
     files: Vec<String>,
-    /// The Kubernetes version that the manifests are for
-    #[arg(long, value_name = "VERSION", default_value = NEWEST)]
-    kubernetes_version: String,
+    /// The Kubernetes version that the manifests are for; 1.37 if not given, except that feature
+    /// gates are then judged for all versions
+    #[arg(long, value_name = "VERSION")]
+    kubernetes_version: Option<String>,
     /// human, json or sarif
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     output: String,
@@ -58,9 +59,23 @@ pub(crate) struct Args {
     fail_on: String,
 }
 
+/// What manifests are judged by.
+#[derive(Debug, Clone)]
+struct Target {
+    version: Version,
+    /// Else it is the newest, as a guess.
+    is_given: bool,
+}
+
+impl Target {
+    fn new(given: Option<&str>) -> Result<Self, VersionError> {
+        Ok(Self { version: given.unwrap_or(NEWEST).parse()?, is_given: given.is_some() })
+    }
+}
+
 #[derive(Debug)]
 struct Settings {
-    version: Version,
+    target: Target,
     output: Output,
     fail_on: Severity,
 }
@@ -70,19 +85,21 @@ impl Settings {
         let outputs = [("human", Output::Human), ("json", Output::Json), ("sarif", Output::Sarif)];
         let severities =
             [("error", Severity::Error), ("warning", Severity::Warning), ("note", Severity::Note)];
-        let version = rejections.parse("kubernetes-version", &args.kubernetes_version, str::parse);
+        let given = args.kubernetes_version.as_deref();
+        let target =
+            rejections.parse("kubernetes-version", given.unwrap_or(NEWEST), |_| Target::new(given));
         let output = rejections.parse("output", &args.output, setting::one_of(&outputs));
         let fail_on = rejections.parse("fail-on", &args.fail_on, setting::one_of(&severities));
-        Some(Self { version: version?, output: output?, fail_on: fail_on? })
+        Some(Self { target: target?, output: output?, fail_on: fail_on? })
     }
 }
 
 pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) -> Status {
     let Some(settings) = Settings::new(&args, rejections) else { return Status::Rejected };
-    let mut report = Report::new(settings.version.clone());
+    let mut report = Report::new(settings.target.version.clone());
     for file in &args.files {
         match source::read(file, LIMITS.bytes_max) {
-            Ok(text) => lint_text(file, &text, &settings.version, &mut report),
+            Ok(text) => lint_text(file, &text, &settings.target, &mut report),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 report.add_file(unreadable(file, 1, "it is not UTF-8"));
             }
@@ -100,7 +117,7 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) 
 }
 
 /// Adds what one file gives.
-fn lint_text(file: &str, text: &str, version: &Version, report: &mut Report) {
+fn lint_text(file: &str, text: &str, target: &Target, report: &mut Report) {
     let documents = match manifest::read(text, &LIMITS) {
         Ok(documents) => documents,
         Err(error) => {
@@ -113,7 +130,7 @@ fn lint_text(file: &str, text: &str, version: &Version, report: &mut Report) {
     };
     let mut findings = Findings::new(file);
     for document in &documents {
-        lint_document(file, document, version, &mut findings, &mut report.pods);
+        lint_document(file, document, target, &mut findings, &mut report.pods);
     }
     report.add_file(findings);
 }
@@ -122,13 +139,13 @@ fn lint_text(file: &str, text: &str, version: &Version, report: &mut Report) {
 fn lint_document(
     file: &str,
     document: &Document,
-    version: &Version,
+    target: &Target,
     findings: &mut Findings,
     pods: &mut Vec<PodSummary>,
 ) {
-    gates::check(document, version, findings);
-    for object in document.objects() {
-        let Some(pod) = Pod::new(document, object, version) else { continue };
+    gates::check(document, target, findings);
+    let objects = document.objects().into_iter();
+    for pod in objects.flat_map(|object| Pod::all(document, object, &target.version)) {
         restart_policy::check(&pod, findings);
         probes::check(&pod, findings);
         order::check(&pod, findings);

@@ -139,8 +139,10 @@ impl Subject {
         let objects = documents.iter().flat_map(|document| document.objects());
         let mut plain = None;
         let mut found = Vec::new();
-        for object in objects {
-            let Some(template) = manifest::template(object.value) else { continue };
+        let templates = objects.flat_map(|object| {
+            manifest::templates(object.value).into_iter().map(move |it| (object.value, it))
+        });
+        for (object, template) in templates {
             let title = format!("{}/{}", template.kind, template.name);
             let sidecars = comparison::sidecars(template.spec);
             if sidecars.is_empty() {
@@ -148,7 +150,7 @@ impl Subject {
                 continue;
             }
             let metadata = metadata(&template.pod["metadata"], template.name, additions);
-            let namespace = object.value["metadata"]["namespace"].as_str().map(str::to_owned);
+            let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);
             let spec = template.spec.clone();
             found.push(Subject { title, namespace, metadata, spec, sidecars });
         }

@@ -127,18 +127,24 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) 
     match args.role {
         RoleArgs::Native(args) => {
             let wait = rejections.parse("native-wait", &args.native_wait, setting::duration);
-            let Some(wait) = wait else { return Status::Rejected };
+            let Some(wait) = wait.filter(|_| rejections.is_empty()) else {
+                return Status::Rejected;
+            };
             let command = command(args.command);
             in_room(&args.room, |room| run_native(room, NativeSettings { wait }, &command))
         }
         RoleArgs::Arbiter(args) => {
             let settle = rejections.parse("settle", &args.settle, setting::duration);
-            let Some(settle) = settle else { return Status::Rejected };
+            let Some(settle) = settle.filter(|_| rejections.is_empty()) else {
+                return Status::Rejected;
+            };
             in_room(&args.room, |room| run_arbiter(room, ArbiterSettings { settle }))
         }
         RoleArgs::Regular(args) => {
             let settings = regular_settings(&args, rejections);
-            let Some(settings) = settings else { return Status::Rejected };
+            let Some(settings) = settings.filter(|_| rejections.is_empty()) else {
+                return Status::Rejected;
+            };
             let command = command(args.command);
             in_room(&args.room, |room| run_regular(room, settings, &command))
         }

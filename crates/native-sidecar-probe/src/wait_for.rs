@@ -17,6 +17,7 @@ use std::future::pending;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::os::unix::process::CommandExt;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::Command;
 use std::rc::Rc;
@@ -95,9 +96,9 @@ enum End {
 
 pub(crate) fn run(args: Args, rejections: &mut Rejections, _out: &mut dyn Write) -> Status {
     let settings = Settings::new(args, rejections);
-    let Some(settings) = settings.filter(|_settings| rejections.is_empty()) else {
+    if !rejections.is_empty() {
         return Status::Rejected;
-    };
+    }
     let work = LocalSet::new();
     match cli::block_on(work.run_until(wait(&settings))).flatten() {
         Ok(End::Met) => become_command(&settings.command),
@@ -110,7 +111,8 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections, _out: &mut dyn Write)
 }
 
 impl Settings {
-    fn new(args: Args, rejections: &mut Rejections) -> Option<Settings> {
+    /// Not to be used if anything was rejected.
+    fn new(args: Args, rejections: &mut Rejections) -> Settings {
         let mut groups = Vec::new();
         for argument in &args.conditions {
             let group = condition::alternatives(argument);
@@ -136,18 +138,18 @@ impl Settings {
             .collect();
         let ca_file = args.ca_file.map(PathBuf::from);
         let verify = !args.insecure_skip_tls_verify;
-        let manners = Manners::new(attempt?, statuses, ca_file.clone(), verify);
+        let manners = Manners::new(attempt.unwrap_or_default(), statuses, ca_file.clone(), verify);
         if let Err(error) = manners.check() {
             let file = ca_file.unwrap_or_default();
             rejections.reject("ca-file", &file.to_string_lossy(), net::with_causes(&error));
         }
-        Some(Settings {
+        Settings {
             groups,
             timeout: timeout.filter(|timeout| !timeout.is_zero()),
-            interval: interval?,
+            interval: interval.unwrap_or_default(),
             manners,
             command: args.command,
-        })
+        }
     }
 }
 
@@ -169,7 +171,9 @@ async fn wait(settings: &Settings) -> io::Result<End> {
     loop {
         tokio::select! {
             Some(met) = attempts.join_next() => {
-                met.map_err(io::Error::other)?;
+                if let Err(error) = met {
+                    resume_unwind(error.into_panic());
+                }
                 if board.borrow().is_met() {
                     tracing::info!(after = ?start.elapsed(), "All that was waited for is there");
                     return Ok(End::Met);

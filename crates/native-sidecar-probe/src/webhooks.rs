@@ -110,11 +110,7 @@ fn read_audit(
         return Status::Rejected;
     };
     table::print(out, report::audit(&summary, output));
-    match (summary.culprits.is_empty(), summary.unclear.is_empty()) {
-        (false, _) => Status::Stripped,
-        (true, false) => Status::Unknown,
-        (true, true) => Status::Supported,
-    }
+    summary.status()
 }
 
 /// Reads `name=address:port,…` as typed.
@@ -204,9 +200,16 @@ async fn namespace_labels(
     }
 }
 
-/// Policies are in the newest version that the API server serves, or in none.
+/// Policies are in the newest version that the API server serves, or in none. What it serves is
+/// asked first: to a user without rights it says Forbidden of a resource that does not exist, too.
 async fn read_policies(api: &mut Api, place: &Place, labels: &Labels, inventory: &mut Inventory) {
     for version in POLICY_VERSIONS {
+        match api.get(&format!("{API}/{version}")).await {
+            Ok(resources) if !has_policies(&resources) => continue,
+            Err(failure) if failure.is_not_found() => continue,
+            // Where discovery is closed the lists themselves have to tell.
+            Ok(_) | Err(_) => (),
+        }
         let policies = match api.list(&format!("{API}/{version}/mutatingadmissionpolicies")).await {
             Ok(policies) => policies,
             Err(failure) if failure.is_not_found() => continue,
@@ -221,6 +224,13 @@ async fn read_policies(api: &mut Api, place: &Place, labels: &Labels, inventory:
         }
         return;
     }
+}
+
+/// Of the list of a version's resources.
+fn has_policies(resources: &Value) -> bool {
+    let resources = resources["resources"].as_array();
+    let mut resources = resources.into_iter().flatten();
+    resources.any(|resource| resource["name"] == "mutatingadmissionpolicies")
 }
 
 fn no_policies(inventory: &mut Inventory, failure: &Failure, resource: &str) {
@@ -264,6 +274,14 @@ async fn pod_to_replay(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn policies_are_asked_for_where_they_are_served() {
+        let served = |name: &str| json!({"resources": [{"name": name}]});
+        assert!(has_policies(&served("mutatingadmissionpolicies")));
+        assert!(!has_policies(&served("mutatingwebhookconfigurations")));
+        assert!(!has_policies(&json!({})));
+    }
 
     #[test]
     fn detours_as_typed() {

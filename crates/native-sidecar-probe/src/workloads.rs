@@ -1,9 +1,9 @@
 //! `workloads`: live pods that lost their native sidecar on the way from their owner.
 //!
-//! In goes a namespace (without `--namespace` all), out come the steps (Rollout to ReplicaSet, ReplicaSet to pod, …)
-//! that lost the field, pods that wait in Init because of it, and pods that a node refuses. It
-//! only reads. Owners are listed by kind, which takes few requests for many pods; what may not be
-//! listed is counted, and the rule that is missing printed.
+//! In goes a namespace (without `--namespace` all), out come the steps (Rollout to ReplicaSet,
+//! ReplicaSet to pod, …) that lost the field, pods that wait in Init because of it, and pods that a
+//! node refuses. It only reads. Owners are listed by kind, which takes few requests for many pods;
+//! what may not be listed is counted, and the rule that is missing printed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;

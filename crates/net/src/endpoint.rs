@@ -90,6 +90,20 @@ impl Endpoint {
         }
     }
 
+    /// The name in lower case, the address without brackets, or the path of a socket.
+    pub fn host_text(&self) -> String {
+        match &self.host {
+            Host::Address(address) => address.to_string(),
+            Host::Name(name) => name.to_ascii_lowercase(),
+            Host::Socket(path) => path.display().to_string(),
+        }
+    }
+
+    /// Not 0, except for a unix socket.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Path and query of requests.
     pub fn target(&self) -> &PathAndQuery {
         &self.target

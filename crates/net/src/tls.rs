@@ -10,12 +10,14 @@
 //! Who has the PEM text itself makes a [`TlsClient`] of it.
 
 mod client;
+mod given;
 mod unverified;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::{self, PemObject};
@@ -23,6 +25,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
 pub use self::client::{Authorities, PemIdentity, TlsClient};
+use self::given::Given;
 use self::unverified::Unverified;
 
 /// Trusted besides the built-in roots, so that an authority added to the image counts.
@@ -90,18 +93,32 @@ pub(crate) fn client_config(
     configure(roots, identity(settings)?)
 }
 
+/// Whose certificates are believed.
+struct Roots {
+    store: RootCertStore,
+    /// What is in it, if somebody chose that; empty for the public authorities.
+    given: Vec<CertificateDer<'static>>,
+}
+
 /// Without roots, every certificate is accepted.
 fn configure(
-    roots: Option<RootCertStore>,
+    roots: Option<Roots>,
     identity: Option<Identity>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let algorithms = provider.signature_verification_algorithms;
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Versions)?;
     let builder = match roots {
-        Some(roots) => builder.with_root_certificates(roots),
+        Some(Roots { store, given }) if given.is_empty() => builder.with_root_certificates(store),
+        Some(Roots { store, given: certificates }) => {
+            let library = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider)
+                .build()
+                .expect("there are authorities, and no lists of revoked certificates");
+            let verifier = Arc::new(Given { library, certificates });
+            builder.dangerous().with_custom_certificate_verifier(verifier)
+        }
         None => {
             let accept = Arc::new(Unverified { algorithms });
             builder.dangerous().with_custom_certificate_verifier(accept)
@@ -134,20 +151,21 @@ fn identity(settings: &TlsSettings) -> Result<Option<Identity>, TlsError> {
     }
 }
 
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
+fn roots(ca_file: Option<&Path>) -> Result<Roots, TlsError> {
+    let mut store = RootCertStore::empty();
     if let Some(file) = ca_file {
-        for certificate in certificates("the certificate authorities", file)? {
-            roots
-                .add(certificate)
+        let given = certificates("the certificate authorities", file)?;
+        for certificate in &given {
+            store
+                .add(certificate.clone())
                 .map_err(|source| TlsError::BadCertificate { file: file.to_owned(), source })?;
         }
-        return Ok(roots);
+        return Ok(Roots { store, given });
     }
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     match certificates("the system's certificate authorities", Path::new(SYSTEM_CA_FILE)) {
         Ok(system) => {
-            let (added, ignored) = roots.add_parsable_certificates(system);
+            let (added, ignored) = store.add_parsable_certificates(system);
             tracing::debug!(
                 added,
                 ignored,
@@ -159,7 +177,7 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
             if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    Ok(roots)
+    Ok(Roots { store, given: Vec::new() })
 }
 
 fn certificates(what: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -93,6 +93,17 @@ async fn stream(client: &mut Client, idle: Duration, enough: usize) -> (StreamEn
     (end, text)
 }
 
+fn serve(config: ServerConfig) -> SocketAddr {
+    let config = Arc::new(config);
+    server(move |_number, stream| {
+        let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(tls, stream);
+        while take_request(&mut stream) {
+            stream.write_all(OK.as_bytes()).unwrap();
+        }
+    })
+}
+
 /// An authority, and a server with a certificate for `cluster.test` that asks for one of the same.
 struct Tls {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -122,14 +133,7 @@ impl Tls {
             .with_client_cert_verifier(verifier)
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        let config = Arc::new(config);
-        server(move |_number, stream| {
-            let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = StreamOwned::new(tls, stream);
-            while take_request(&mut stream) {
-                stream.write_all(OK.as_bytes()).unwrap();
-            }
-        })
+        serve(config)
     }
 
     /// Trusts this authority, and shows a certificate of it.
@@ -166,6 +170,29 @@ async fn a_name_or_an_authority_that_does_not_fit_is_refused() {
         let mut client = client("https://cluster.test/", Some(&settings), &route).unwrap();
         let error = post(&mut client, PATIENCE).await.unwrap_err();
         assert!(matches!(error, SendError::Tls { .. }), "{error}");
+    }
+}
+
+/// As `openssl req -x509` makes it: for one server, and an authority by what it says of itself.
+#[tokio::test]
+async fn a_server_may_show_the_very_certificate_that_is_trusted() {
+    let make = || {
+        let mut params = CertificateParams::new(vec!["cluster.test".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let (own, other) = (make(), make());
+    let key = PrivateKeyDer::try_from(own.key().serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.der().clone()], key)
+        .unwrap();
+    let route = Route { address: Some(serve(config)), server_name: None };
+    for (trusted, is_accepted) in [(&own, true), (&other, false)] {
+        let settings = TlsClient::new(Authorities::Pem(trusted.pem().as_bytes()), None).unwrap();
+        let mut client = client("https://cluster.test/", Some(&settings), &route).unwrap();
+        let answer = post(&mut client, PATIENCE).await;
+        assert_eq!(answer.is_ok(), is_accepted, "{answer:?}");
     }
 }
 

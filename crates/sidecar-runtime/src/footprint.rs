@@ -4,7 +4,7 @@
 //! some neighbouring pages with each. Nothing of that is needed again, but it counts as resident
 //! for as long as nothing presses. Once started, the process lets go of its code; what it goes on
 //! to run comes back from the page cache, page by page, in microseconds. The same, and a trim of
-//! the heap, follows a crowd of connections, whose buffers the allocator would keep. The two calls
+//! the heap, follows a crowd of connections, whose buffers the allocator would keep. The calls
 //! for which there is no safe way are here, and nowhere else.
 
 use std::convert::Infallible;
@@ -24,6 +24,14 @@ pub(crate) async fn release_after_start() -> Infallible {
     time::sleep(STARTED_AFTER).await;
     release_startup_code();
     future::pending().await
+}
+
+/// Makes all threads share one heap. A heap of a thread's own is never trimmed at its end.
+pub(crate) fn share_heap() {
+    #[expect(unsafe_code, reason = "glibc offers this to C only")]
+    // SAFETY: it takes two numbers and may be called at any time.
+    let taken = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    debug_assert_eq!(taken, 1, "glibc knows M_ARENA_MAX");
 }
 
 /// Gives back what a crowd of connections needed: free memory of the heap, and code. It takes some

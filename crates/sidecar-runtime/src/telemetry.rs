@@ -86,6 +86,8 @@ pub(crate) fn install(settings: LogSettings) {
     };
     let subscriber = tracing_subscriber::fmt()
         .with_writer(io::stderr)
+        // A line that cannot be written is lost: complaining to the same stderr would panic.
+        .log_internal_errors(false)
         .with_max_level(settings.level)
         .with_ansi(terminal);
     let installed = if json {

@@ -9,28 +9,40 @@ use std::ffi::OsString;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::thread::{self, Builder, ScopedJoinHandle};
 
 use clap::{Args, Command, CommandFactory, Parser};
 
 use crate::cli;
 use crate::exit::Exit;
+use crate::footprint;
 use crate::rejections::Rejections;
 use crate::run::report_rejections;
 use crate::telemetry::{self, LogArgs, LogSettings};
+
+/// More than glibc keeps for later threads, so that it is unmapped at the end. What is not touched
+/// takes no memory.
+const PARSER_STACK_BYTES: usize = 64 << 20;
 
 /// Runs a tool. The whole of its binary's `main`.
 ///
 /// `work` gets the arguments as typed and reports bad values; if there are any when it returns,
 /// they are printed and the status is 64, whatever it returned.
 #[must_use]
-pub fn main<C: Parser>(work: impl FnOnce(C, &mut Rejections) -> u8) -> ExitCode {
-    let command = command::<C>();
-    let mut rejections = Rejections::default();
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    let parsed = command.try_get_matches_from(arguments).and_then(|matches| {
-        let log = LogSettings::of(&matches, &mut rejections);
-        Ok((C::from_arg_matches(&matches)?, log))
+pub fn main<C: Parser + Send>(work: impl FnOnce(C, &mut Rejections) -> u8) -> ExitCode {
+    footprint::share_heap();
+    let parsed = thread::scope(|scope| {
+        // On a thread of its own: the parser's stack and heap are given back at its end, and a tool
+        // may sit idle for days after it.
+        let parser = Builder::new().stack_size(PARSER_STACK_BYTES);
+        parser.spawn_scoped(scope, parse::<C>).map(ScopedJoinHandle::join)
     });
+    let (parsed, mut rejections) = match parsed {
+        Ok(Ok(parsed)) => parsed,
+        Ok(Err(_panicked)) => return Exit::Broken.into(),
+        // There is no thread to be had.
+        Err(_) => parse::<C>(),
+    };
     let status = match parsed {
         Ok((args, log)) => {
             telemetry::install(log);
@@ -49,6 +61,17 @@ pub fn main<C: Parser>(work: impl FnOnce(C, &mut Rejections) -> u8) -> ExitCode 
         true => ExitCode::from(status),
         false => report_rejections(&rejections).into(),
     }
+}
+
+/// What was typed, and what of the log's settings is bad.
+fn parse<C: Parser>() -> (Result<(C, LogSettings), clap::Error>, Rejections) {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut rejections = Rejections::default();
+    let parsed = command::<C>().try_get_matches_from(arguments).and_then(|matches| {
+        let log = LogSettings::of(&matches, &mut rejections);
+        Ok((C::from_arg_matches(&matches)?, log))
+    });
+    (parsed, rejections)
 }
 
 /// The whole command line of a tool. Tests walk its flags: each but help and version has a

@@ -44,13 +44,15 @@ pub(crate) struct Family {
     pub(crate) child: Child,
     /// A signal that asks for the end came.
     pub(crate) stop: bool,
+    giving_way: bool,
 }
 
 impl Family {
     pub(crate) fn new() -> io::Result<Family> {
         // Without the right to it, orphans go to the PID 1 of their namespace.
         set_child_subreaper(Some(getpid())).ok();
-        Ok(Family { signals: Signals::catch()?, running: None, child: Child::None, stop: false })
+        let (signals, child) = (Signals::catch()?, Child::None);
+        Ok(Family { signals, running: None, child, stop: false, giving_way: false })
     }
 
     /// Starts the command; a failure is its exit status.
@@ -99,14 +101,28 @@ impl Family {
         for caught in self.signals.caught() {
             match caught {
                 Caught::Child => {}
-                Caught::Stop(signal) => {
-                    self.stop = true;
+                Caught::Signal(signal) => {
+                    self.stop |= self.asks_to_stop(signal);
                     self.pass_on(signal);
                 }
-                Caught::Other(signal) => self.pass_on(signal),
             }
         }
         self.reap()
+    }
+
+    /// While the command runs, only SIGTERM is surely meant for the container: with others,
+    /// commands have arrangements of their own. Without it any may be the image's stop signal.
+    fn asks_to_stop(&self, signal: i32) -> bool {
+        match self.running {
+            Some(_) if !self.giving_way => signal == Signal::TERM.as_raw(),
+            _ => signal != Signal::HUP.as_raw(),
+        }
+    }
+
+    /// Asks the command to end.
+    pub(crate) fn terminate(&mut self) {
+        self.giving_way = true;
+        self.send(Signal::TERM);
     }
 
     fn pass_on(&self, signal: i32) {
@@ -134,10 +150,10 @@ impl Family {
     /// Ends what the command left behind and forgets the command.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
         let until = Instant::now() + STRAGGLERS_WAIT;
-        while kill_children()? > 0 && Instant::now() < until {
+        while kill_children() > 0 && Instant::now() < until {
             self.wait(Duration::from_millis(10))?;
         }
-        self.child = Child::None;
+        (self.child, self.giving_way) = (Child::None, false);
         Ok(())
     }
 }
@@ -150,7 +166,7 @@ fn exit_status(status: WaitStatus) -> u8 {
 
 /// Kills every child of this process, and tells how many there were. Orphans below it become its
 /// children, so a few rounds reach all of them.
-fn kill_children() -> io::Result<usize> {
+fn kill_children() -> usize {
     let pid = getpid();
     // Missing in kernels without CONFIG_PROC_CHILDREN: there the container's end has to do.
     let path = format!("/proc/self/task/{pid}/children");
@@ -159,10 +175,10 @@ fn kill_children() -> io::Result<usize> {
     let children = children.filter_map(|text| text.parse().ok().and_then(Pid::from_raw));
     let mut count = 0;
     for child in children {
-        match kill_process(child, Signal::KILL) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => count += 1,
-            Err(error) => return Err(error.into()),
+        count += 1;
+        if let Err(error) = kill_process(child, Signal::KILL) {
+            tracing::debug!(%error, pid = child.as_raw_pid(), "Not killed");
         }
     }
-    Ok(count)
+    count
 }

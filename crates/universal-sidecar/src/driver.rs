@@ -79,7 +79,7 @@ struct Driver<'a> {
     family: Family,
     locks: Locks,
     /// While this is held, others see this role alive.
-    _own: Held,
+    own: Held,
     active: Option<Held>,
 }
 
@@ -109,45 +109,54 @@ impl<'a> Driver<'a> {
             active: room.lock(ACTIVE)?,
         };
         let own = take_own(room, own, &mut family)?;
-        Ok(Driver { settings, command, family, locks, _own: own, active: None })
+        Ok(Driver { settings, command, family, locks, own, active: None })
     }
 
     fn run<R: Role>(mut self, mut role: R) -> Result<u8, RoomError> {
         let room = &self.settings.room;
         let mut since = Instant::now();
-        let mut rested = false;
+        let mut long_waits = 0_u32;
+        let mut unwritten = false;
         loop {
             self.attend(Duration::ZERO)?;
+            self.check_locks()?;
             let view = self.look(since.elapsed());
             let (next, act) = role.step(&view);
             if next != role {
                 tracing::debug!(?view, ?act, "State changed");
-                (role, since) = (next, Instant::now());
+                (role, since, long_waits) = (next, Instant::now(), 0);
             }
             match act {
                 Act::Wait(Duration::ZERO) => {}
                 Act::Wait(limit) => {
-                    if limit >= LOOK_OFTEN && !rested {
+                    // What led here is done by the second one.
+                    if long_waits == 1 {
                         (self.settings.rest)();
                     }
-                    rested = limit >= LOOK_OFTEN;
+                    long_waits = long_waits.saturating_add(u32::from(limit >= LOOK_OFTEN));
                     self.attend(limit)?;
                 }
                 Act::Take => {
                     let taken = self.locks.active.take();
                     self.active = taken.map_err(|source| room.unusable(ACTIVE, source))?;
+                    if self.active.is_none() {
+                        // Somebody was faster, or asks for it just now.
+                        self.attend(LOOK_SOON)?;
+                    }
                 }
                 Act::Release => self.release()?,
                 Act::Start => self.start()?,
                 Act::Terminate => {
                     tracing::info!(native = view.native, "Command has to give way");
-                    self.family.send(Signal::TERM);
+                    self.family.terminate();
                 }
                 Act::Kill => self.family.send(Signal::KILL),
                 Act::Record(decision) => {
                     tracing::info!(decision = decision.word(), "Decided");
-                    if let Err(error) = room.decide(decision) {
-                        tracing::warn!(%error, "Decision not written down");
+                    if let Err(error) = room.decide(decision)
+                        && !std::mem::replace(&mut unwritten, true)
+                    {
+                        tracing::warn!(%error, "Decision not written down, and tried again");
                     }
                 }
                 Act::Exit(status) => {
@@ -158,6 +167,19 @@ impl<'a> Driver<'a> {
                 }
             }
         }
+    }
+
+    /// Without its files at their places this role is dead to others, and they run the command too:
+    /// the container has to begin anew.
+    fn check_locks(&mut self) -> Result<(), RoomError> {
+        let held = [Some(&self.own), self.active.as_ref()];
+        let Some(lost) = held.into_iter().flatten().find(|held| held.is_lost()) else {
+            return Ok(());
+        };
+        let path = lost.path().to_owned();
+        self.family.send(Signal::KILL);
+        self.release()?;
+        Err(RoomError::Lost { path })
     }
 
     fn look(&mut self, waited: Duration) -> View {

@@ -10,11 +10,18 @@ use std::io;
 
 use crate::netns_cookie::netns_cookie;
 
+/// In the place of a UID.
+const UNTOLD: &str = "-";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// A text without blanks, the same for all containers of the sandbox.
+/// The same for all containers of the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generation(String);
+pub struct Generation {
+    /// Boot id and cookie.
+    sandbox: String,
+    /// Not every container has to be told.
+    pod_uid: Option<String>,
+}
 
 impl Generation {
     /// Of this process. `pod_uid` is what the downward API says, if anything.
@@ -24,10 +31,19 @@ impl Generation {
     pub fn current(pod_uid: Option<&str>) -> io::Result<Generation> {
         let boot = fs::read_to_string(BOOT_ID)?;
         let cookie = netns_cookie().map_or("-".to_owned(), |cookie| cookie.to_string());
-        Ok(Generation(format!("{}/{}/{cookie}", boot.trim(), pod_uid.unwrap_or("-"))))
+        let sandbox = format!("{}/{cookie}", boot.trim());
+        Ok(Generation { sandbox, pod_uid: pod_uid.map(str::to_owned) })
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+    /// One line.
+    pub(crate) fn to_line(&self) -> String {
+        format!("{} {}", self.sandbox, self.pod_uid.as_deref().unwrap_or(UNTOLD))
+    }
+
+    /// Whether a line was written in this generation, as far as is known.
+    pub(crate) fn wrote(&self, line: &str) -> bool {
+        let Some((sandbox, uid)) = line.split_once(' ') else { return false };
+        let other = self.pod_uid.as_deref().is_some_and(|own| uid != own && uid != UNTOLD);
+        sandbox == self.sandbox && !other
     }
 }

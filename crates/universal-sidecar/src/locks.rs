@@ -12,10 +12,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd};
 
 /// Any user of the pod may hold a lock.
 const MODE: u32 = 0o666;
+/// Scripts number their own descriptors by one digit, or two.
+const INHERITED_MIN: i32 = 200;
 const NO_FOLLOW: i32 = libc::O_NOFOLLOW;
 
 /// A file that can be locked, looked at through an open file of our own.
@@ -28,6 +30,7 @@ pub(crate) struct LockFile {
 /// A lock that we hold, until this is dropped and every process that inherited it is gone.
 #[derive(Debug)]
 pub(crate) struct Held {
+    path: PathBuf,
     file: File,
 }
 
@@ -43,7 +46,9 @@ impl LockFile {
         let file = open(&self.path)?;
         match file.try_lock() {
             // Somebody may have put another file in its place, which others would lock.
-            Ok(()) if is_at(&file, &self.path)? => Ok(Some(Held { file })),
+            Ok(()) if is_at(&file, &self.path)? => {
+                Ok(Some(Held { path: self.path.clone(), file: out_of_the_way(file) }))
+            }
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -63,6 +68,15 @@ impl LockFile {
 }
 
 impl Held {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether others find another file, or none, in its place. If they cannot be told apart, no.
+    pub(crate) fn is_lost(&self) -> bool {
+        is_at(&self.file, &self.path).is_ok_and(|in_place| !in_place)
+    }
+
     /// Whether children that are started from now on hold the lock too.
     pub(crate) fn set_inherited(&self, inherited: bool) -> io::Result<()> {
         let flags = fcntl_getfd(self.file.as_fd())?;
@@ -93,6 +107,12 @@ fn open(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => existing.open(path),
         Err(error) => Err(error),
     }
+}
+
+/// The same open file under a number that no script uses: a command that inherits the lock may
+/// close or reuse low ones, and would give it back. Where the limit on numbers is lower, it stays.
+fn out_of_the_way(file: File) -> File {
+    fcntl_dupfd_cloexec(&file, INHERITED_MIN).map_or(file, File::from)
 }
 
 /// Whether `file` is still the one that others find under `path`.

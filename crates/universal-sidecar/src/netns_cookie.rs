@@ -5,7 +5,7 @@
 //! here, and nowhere else.
 
 use std::mem::size_of;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// `SO_NETNS_COOKIE` of asm-generic/socket.h.
@@ -13,7 +13,7 @@ const SO_NETNS_COOKIE: libc::c_int = 71;
 
 /// None before Linux 5.14.
 pub(crate) fn netns_cookie() -> Option<u64> {
-    let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
     let mut cookie: u64 = 0;
     let mut length = libc::socklen_t::try_from(size_of::<u64>()).ok()?;
     #[expect(unsafe_code, reason = "no safe wrapper knows this option")]

@@ -45,17 +45,14 @@ pub(crate) enum Active {
     Others,
 }
 
-/// What the record says, if it was written in this generation. It is advice: it saves time, and it
-/// tells what a role saw that has left since.
+/// What the record says, if it was written in this generation: what was proven by locks before, by
+/// roles that may have left since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Decision {
-    /// The arbiter saw native alive beside itself.
+    /// A later container and native saw each other alive.
     Native,
     /// The arbiter saw native gone.
     Regular,
-    /// The regular copy saw native alive beside itself and has left for good. Only the arbiter and
-    /// it write, and it starts after the arbiter's end, so nothing older can replace this.
-    Retired,
 }
 
 /// The container's own command.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::generation::Generation;
 use crate::locks::LockFile;
-use crate::record;
+use crate::record::{self, Draft};
 use crate::role::Decision;
 
 /// Any user of the pod may write here; without the sticky bit, which would keep one from replacing
@@ -58,6 +58,12 @@ pub enum RoomError {
         /// The other pod's UID.
         owner: String,
     },
+    /// Somebody removed a lock's file while it was held.
+    #[error("'{}' was removed or replaced: the directory is for nothing else", path.display())]
+    Lost {
+        /// The file.
+        path: PathBuf,
+    },
     /// The same role of the same name lives twice.
     #[error("another {role} copy lives in '{}': names are for one sidecar", path.display())]
     Taken {
@@ -96,7 +102,11 @@ impl Room {
     fn make(&self) -> io::Result<()> {
         match fs::create_dir(&self.folder) {
             Ok(()) => fs::set_permissions(&self.folder, Permissions::from_mode(MODE)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Its maker may have died before it was open to all; only its owner can open it.
+                fs::set_permissions(&self.folder, Permissions::from_mode(MODE)).ok();
+                Ok(())
+            }
             // On a read-only file system another container may have made it.
             Err(_) if self.folder.is_dir() => Ok(()),
             Err(error) => Err(error),
@@ -134,7 +144,6 @@ impl Room {
         match record::read(&self.folder.join(DECISION), &self.generation)?.as_str() {
             "native" => Some(Decision::Native),
             "regular" => Some(Decision::Regular),
-            "retired" => Some(Decision::Retired),
             _ => None,
         }
     }
@@ -148,9 +157,14 @@ impl Room {
         record::read(&self.folder.join(MAIN), &self.generation).as_deref() == Some("ended")
     }
 
-    pub(crate) fn set_main(&self, ended: bool) -> io::Result<()> {
-        let word = if ended { "ended" } else { "running" };
-        record::write(&self.folder.join(MAIN), &self.generation, word)
+    /// What makes [`Room::main_ended`] true once it is published and main's lock is free.
+    pub(crate) fn end_of_main(&self) -> io::Result<Draft> {
+        Draft::new(&self.folder.join(MAIN), &self.generation, "ended")
+    }
+
+    /// Takes back what an earlier life of the main container said.
+    pub(crate) fn main_runs(&self) -> io::Result<()> {
+        record::write(&self.folder.join(MAIN), &self.generation, "running")
     }
 }
 
@@ -159,7 +173,6 @@ impl Decision {
         match self {
             Decision::Native => "native",
             Decision::Regular => "regular",
-            Decision::Retired => "retired",
         }
     }
 }

@@ -23,10 +23,8 @@ const CAUGHT: [i32; 8] = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SI
 pub(crate) enum Caught {
     /// A child has ended.
     Child,
-    /// One that asks for the end: SIGTERM, SIGINT, SIGQUIT.
-    Stop(i32),
-    /// Any other, which is the command's business.
-    Other(i32),
+    /// Any other.
+    Signal(i32),
 }
 
 pub(crate) struct Signals {
@@ -53,8 +51,7 @@ impl Signals {
     pub(crate) fn caught(&mut self) -> Vec<Caught> {
         let classify = |signal| match signal {
             SIGCHLD => Caught::Child,
-            SIGTERM | SIGINT | SIGQUIT => Caught::Stop(signal),
-            other => Caught::Other(other),
+            other => Caught::Signal(other),
         };
         self.delivery.pending().map(classify).collect()
     }

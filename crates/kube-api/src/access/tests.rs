@@ -76,11 +76,13 @@ fn places_are_looked_at_in_order() {
     let all = [IN_POD[0], IN_POD[1], home, named];
     assert_eq!(server(&typed, &all), "http://localhost:8001");
     assert_eq!(server(&none, &all), "https://kind:6443");
-    assert_eq!(server(&none, &[IN_POD[0], IN_POD[1], home]), "https://10.0.0.1:443");
+    assert_eq!(server(&none, &[IN_POD[0], IN_POD[1], home]), "https://kind:6443");
+    let empty = ("HOME", "DIR/empty");
+    assert_eq!(server(&none, &[IN_POD[0], IN_POD[1], empty]), "https://10.0.0.1:443");
+    assert_eq!(server(&none, &IN_POD), "https://10.0.0.1:443");
     assert_eq!(server(&none, &[home]), "https://kind:6443");
     assert_eq!(server(&none, &[home, ("KUBECONFIG", "")]), "https://kind:6443");
-    let nowhere = [("HOME", "DIR/empty")];
-    assert!(server(&none, &nowhere).starts_with("no API server is known"));
+    assert!(server(&none, &[empty]).starts_with("no API server is known"));
     let context = AccessOptions { context: Some("here".into()), ..none };
     assert_eq!(server(&context, &[IN_POD[0], IN_POD[1], home]), "https://kind:6443");
 }

@@ -11,10 +11,13 @@ use serde_json::Value;
 use super::Api;
 use crate::failure::Failure;
 
-/// Items of a page. As with kubectl.
-const PAGE_ITEMS: usize = 500;
+/// Items of a page. Real nodes and pods have some 30 KiB each, so that a page has a few megabytes.
+const PAGE_ITEMS: usize = 100;
+/// The same of definitions, whose schemas have up to a megabyte each.
+const PAGE_DEFINITIONS: usize = 20;
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/";
 /// A list of five million objects ends sooner by its size.
-const PAGES_MAX: usize = 10_000;
+const PAGES_MAX: usize = 50_000;
 const GONE: u16 = 410;
 
 /// How far a list has been read. For lists that are too large to be kept as a whole.
@@ -43,7 +46,9 @@ impl Pages {
     /// None if there is no other page.
     fn target(&self) -> Option<String> {
         let mark = if self.path.contains('?') { '&' } else { '?' };
-        let mut target = format!("{}{mark}limit={PAGE_ITEMS}", self.path);
+        let is_large = self.path.starts_with(DEFINITIONS);
+        let limit = if is_large { PAGE_DEFINITIONS } else { PAGE_ITEMS };
+        let mut target = format!("{}{mark}limit={limit}", self.path);
         match &self.next {
             Next::None => return None,
             Next::First => {}
@@ -100,8 +105,8 @@ impl Api {
         if pages.read == PAGES_MAX {
             return Err(Failure::TooManyPages { path: pages.path.clone(), pages_max: PAGES_MAX });
         }
-        let response = self.request(&target, None).await?;
-        let mut page = crate::failure::json(&pages.path, &response)?;
+        let body = self.fetch(&target).await?;
+        let mut page = crate::failure::parsed(&pages.path, &body)?;
         pages.read += 1;
         let token = page.pointer("/metadata/continue").and_then(Value::as_str);
         pages.next = match token.filter(|token| !token.is_empty()) {
@@ -109,9 +114,9 @@ impl Api {
             None => Next::None,
         };
         match page.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) => Ok(Some((items, response.body.len()))),
+            Some(Value::Array(items)) => Ok(Some((items, body.len()))),
             // An empty list of Go.
-            Some(Value::Null) => Ok(Some((Vec::new(), response.body.len()))),
+            Some(Value::Null) => Ok(Some((Vec::new(), body.len()))),
             _ => Err(Failure::NoList { path: pages.path.clone() }),
         }
     }

@@ -1,11 +1,14 @@
-//! Answers that are too large to be kept: metrics.
+//! Answers as they come: metrics, which are too large to be kept, and JSON, which is kept.
 //!
 //! In goes a reader, out comes how far it got. The answer may come zipped; what the reader has got
 //! is valid whatever the end, because a line that was read tells as much without those after it.
+//! JSON goes the same way, since a page of a large list may take longer than one request may: what
+//! keeps coming is not cut off, and a fifth of it comes zipped.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 
+use flate2::read;
 use flate2::write::MultiGzDecoder;
 use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
 use hyper::http::response::Parts;
@@ -13,7 +16,7 @@ use hyper::http::uri::PathAndQuery;
 use net::StreamLimits;
 use tokio::time::Instant;
 
-use super::Api;
+use super::{Api, JSON};
 use crate::credential::Credential;
 use crate::failure::Failure;
 
@@ -36,6 +39,13 @@ pub enum StreamEnd {
     TooLong,
 }
 
+/// What is asked for.
+struct Wish {
+    accept: HeaderValue,
+    /// Of the body, unzipped.
+    bytes_max: u64,
+}
+
 type Reader<'a> = dyn FnMut(&[u8]) -> ControlFlow<()> + 'a;
 
 impl Api {
@@ -49,18 +59,55 @@ impl Api {
         accept: &str,
         on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<StreamEnd, Failure> {
-        let target = self.target(path)?;
         let accept = HeaderValue::from_str(accept)
             .map_err(|_invalid| Failure::Path { path: accept.to_owned() })?;
-        let credential = self.credentials.current().await?;
-        let answer = self.stream_with(&credential, &target, &accept, on_bytes).await;
+        let bytes_max = self.limits.stream_bytes_max;
+        self.stream_up_to(path, &Wish { accept, bytes_max }, on_bytes).await
+    }
+
+    /// The whole body at `path`, unzipped.
+    pub(super) async fn fetch(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
+        let bytes_max = self.limits.body_bytes_max;
+        let wish = Wish { accept: JSON, bytes_max: bytes_max as u64 };
+        let (mut body, began) = (Vec::new(), Instant::now());
+        let mut keep = |bytes: &[u8]| {
+            body.extend_from_slice(bytes);
+            ControlFlow::Continue(())
+        };
+        let end = self.stream_up_to(path, &wish, &mut keep).await?;
+        let server = || self.server.text().to_owned();
+        match end {
+            StreamEnd::Whole => Ok(body),
+            StreamEnd::Stopped | StreamEnd::TooLong => {
+                Err(Failure::TooLarge { path: path.to_owned(), bytes_max })
+            }
+            StreamEnd::Lost(reason) => Err(Failure::BrokeOff { server: server(), reason }),
+            StreamEnd::Stalled => {
+                let idle = self.limits.request_timeout;
+                let whole = idle * STREAM_TIMEOUTS_MAX;
+                let limit = if began.elapsed() < whole { idle } else { whole };
+                Err(Failure::TimedOut { server: server(), limit })
+            }
+        }
+    }
+
+    async fn stream_up_to(
+        &mut self,
+        path: &str,
+        wish: &Wish,
+        on_bytes: &mut Reader<'_>,
+    ) -> Result<StreamEnd, Failure> {
+        let target = self.target(path)?;
+        let credential = self.credentials.current().await.map_err(Failure::Credential)?;
+        let answer = self.stream_with(&credential, &target, wish, on_bytes).await;
         match answer {
             Err(Failure::Refused { code: 401, .. }) => {}
             answer => return answer,
         }
-        match self.credentials.other_than(&credential).await? {
+        let other = self.credentials.other_than(&credential).await.map_err(Failure::Credential)?;
+        match other {
             None => answer,
-            Some(other) => self.stream_with(&other, &target, &accept, on_bytes).await,
+            Some(other) => self.stream_with(&other, &target, wish, on_bytes).await,
         }
     }
 
@@ -68,10 +115,10 @@ impl Api {
         &mut self,
         credential: &Credential,
         target: &PathAndQuery,
-        accept: &HeaderValue,
-        on_bytes: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+        wish: &Wish,
+        on_bytes: &mut Reader<'_>,
     ) -> Result<StreamEnd, Failure> {
-        let mut headers = self.headers(accept.clone(), credential);
+        let mut headers = self.headers(wish.accept.clone(), credential);
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         let (now, timeout) = (Instant::now(), self.limits.request_timeout);
         let limits = StreamLimits {
@@ -79,14 +126,13 @@ impl Api {
             idle: timeout,
             whole: now + timeout * STREAM_TIMEOUTS_MAX,
         };
-        let room = self.limits.stream_bytes_max;
-        let mut body = Body::Unseen(Counted { on_bytes, room, end: None });
+        let mut body = Body::Unseen(Counted { on_bytes, room: wish.bytes_max, end: None });
         let mut on_data = |parts: &Parts, data: &[u8]| body.take(parts, data);
         let client = self.client(credential)?;
         let answer = client.stream(target, &headers, limits, &mut on_data).await;
         let (parts, end) = answer.map_err(|source| self.unanswered(source))?;
         if !parts.status.is_success() {
-            return Err(Failure::refused(parts.status.as_u16(), body.refusal()));
+            return Err(Failure::refused(parts.status.as_u16(), &body.refusal(&parts)));
         }
         Ok(match end {
             net::StreamEnd::Whole => body.finish(),
@@ -145,7 +191,7 @@ impl<'a> Body<'a> {
         match encoding {
             _ if !parts.status.is_success() => Self::Refusal(Vec::new()),
             None | Some(b"identity" | b"") => Self::Plain(counted),
-            Some(b"gzip" | b"x-gzip") => Self::Zipped(Box::new(MultiGzDecoder::new(counted))),
+            Some(_) if is_zipped(parts) => Self::Zipped(Box::new(MultiGzDecoder::new(counted))),
             Some(other) => {
                 let other = String::from_utf8_lossy(other);
                 Self::Broken(format!("the content encoding '{other}' was not asked for"))
@@ -153,8 +199,18 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn refusal(&self) -> &[u8] {
-        if let Self::Refusal(text) = self { text } else { &[] }
+    /// What can be read of it.
+    fn refusal(self, parts: &Parts) -> Vec<u8> {
+        let Self::Refusal(text) = self else { return Vec::new() };
+        if !is_zipped(parts) {
+            return text;
+        }
+        let mut unzipped = Vec::new();
+        let reader = read::MultiGzDecoder::new(text.as_slice());
+        match reader.take(REFUSAL_BYTES_MAX as u64).read_to_end(&mut unzipped) {
+            // What came before an error is text all the same.
+            Ok(_) | Err(_) => unzipped,
+        }
     }
 
     /// Nothing more comes.
@@ -182,6 +238,11 @@ impl<'a> Body<'a> {
             Self::Unseen(_) | Self::Refusal(_) | Self::Plain(_) => StreamEnd::Stopped,
         }
     }
+}
+
+fn is_zipped(parts: &Parts) -> bool {
+    let encoding = parts.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    matches!(encoding, Some(b"gzip" | b"x-gzip"))
 }
 
 fn flow(written: io::Result<()>) -> ControlFlow<()> {

@@ -101,7 +101,7 @@ async fn a_cut_answer_and_a_closed_port_are_no_answer() {
         (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}".to_vec(), Then::Close)
     });
     let failure = cut.api("", Proof::None, patient()).get("/x").await.unwrap_err();
-    assert!(matches!(failure, Failure::Unreachable { .. }), "{failure}");
+    assert!(matches!(failure, Failure::BrokeOff { .. }) && failure.is_unreachable(), "{failure}");
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let api = cut.api("", Proof::None, patient());
     let failure = api.at(closed).get("/x").await.unwrap_err();
@@ -202,5 +202,5 @@ async fn a_review_goes_to_any_server() {
     assert!(request.starts_with("POST /mutate?timeout=2s HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("host: webhook.shop.svc:"), "{request}");
     let failure = post_json("nowhere", None, None, None, &json!({}), &patient()).await;
-    assert!(matches!(failure, Err(Failure::Credential(AccessError::Option { .. }))));
+    assert!(matches!(failure, Err(Failure::Setting(AccessError::Option { .. }))));
 }

@@ -79,31 +79,26 @@ impl Size {
 impl Nodes {
     /// The value of a node whose size has been checked.
     pub(super) fn expand(&self, reference: Reference) -> (Value, Place) {
-        let mut children = Vec::new();
-        let value = match &self.list[reference.node].0 {
-            Node::Scalar(value) => value.clone(),
+        let line = reference.line;
+        match &self.list[reference.node].0 {
+            Node::Scalar(value) => (value.clone(), Place::of_scalar(line)),
             Node::Sequence(items) => {
-                let mut values = Vec::with_capacity(items.len());
-                for item in items {
-                    let (value, place) = self.expand(*item);
-                    values.push(value);
-                    children.push(place);
-                }
-                Value::Array(values)
+                let (values, places) = items.iter().map(|item| self.expand(*item)).unzip();
+                (Value::Array(values), Place::of_list(line, places))
             }
             Node::Mapping(entries) => {
                 let mut found = Pairs::default();
                 self.pairs(entries, &mut found);
                 let mut map = Map::with_capacity(found.list.len());
+                let mut places = Vec::with_capacity(found.list.len());
                 for (key, value) in found.list {
                     let (value, place) = self.expand(value);
                     map.insert(key.to_owned(), value);
-                    children.push(place);
+                    places.push((key.into(), place));
                 }
-                Value::Object(map)
+                (Value::Object(map), Place::of_mapping(line, places))
             }
-        };
-        (value, Place { line: reference.line, children })
+        }
     }
 
     /// The entries of a mapping with those that are merged into it. A later one overrides.

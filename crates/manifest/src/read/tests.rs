@@ -1,4 +1,5 @@
-//! Texts and what they mean, as tried against kubectl; limits; and JSON, which must stay what it is.
+//! Texts and what they mean, as tried against kubectl; limits; and JSON, which must stay what it
+//! is.
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -8,13 +8,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use kube_api::{Api, segment};
+use kube_api::{Api, Trust, segment};
 use tokio::task::JoinSet;
 
 use super::assessment::{Assessment, Evidence, Source};
 use super::components::Node;
 use super::progress::Progress;
-use super::refusal::Target;
+use super::refusal::{self, Target};
 use super::rules::{Metric, judge, needs_metric};
 use super::settings::{Settings, Via};
 use super::survey::read_gate;
@@ -81,6 +81,9 @@ async fn read(api: &mut Api, node: &Node, settings: &Settings) -> Metric {
     if settings.via == Via::Proxy {
         let path = format!("/api/v1/nodes/{}/proxy/metrics", segment(&node.component.name));
         return read_gate(api, &path, Target::Proxy).await;
+    }
+    if !api.is_verified() && matches!(settings.trust, Trust::Cluster) {
+        return refusal::unverified_kubelet();
     }
     let missing = |says: &str| Metric::Missing(Evidence::new(Source::Metric, says), None);
     let Some(address) = node.address else {

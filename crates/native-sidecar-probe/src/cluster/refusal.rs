@@ -42,6 +42,45 @@ pub(super) fn missing(target: Target, failure: &Failure) -> Metric {
     Metric::Missing(Evidence::new(Source::Metric, says).with_detail(causes), advice)
 }
 
+/// A kubelet must not be asked: any node can write an address into its own object, and would get
+/// the credential there.
+pub(super) fn unverified_kubelet() -> Metric {
+    let says = "the kubelet is not asked, as nothing would verify it";
+    let advice = Advice::new(
+        "kubelet-unverified",
+        "with --insecure-skip-tls-verify, or the same in a kubeconfig, anybody at a node's address \
+         would get the credential: give --certificate-authority instead, or --kubelet-ca, or \
+         --kubelet-insecure if every node is trusted with it, or use --via proxy",
+    );
+    Metric::Missing(Evidence::new(Source::Metric, says), Some(advice))
+}
+
+/// The same of API servers at their own addresses.
+pub(super) fn unverified_replicas() -> Advice {
+    Advice::new(
+        "apiservers-unverified",
+        "there are several API servers, and only the one behind the name was asked, as nothing \
+         would verify the others: give --certificate-authority instead of \
+         --insecure-skip-tls-verify, or --kubelet-insecure, which lets any address have the \
+         credential",
+    )
+}
+
+/// Some of several API servers do not answer, or none.
+pub(super) fn silent_replicas(all: bool) -> Advice {
+    let says = match all {
+        true => {
+            "there are several API servers, and none answers at its own address: run the probe \
+             inside the cluster to ask each, and not only the one behind the load balancer"
+        }
+        false => {
+            "there are several API servers, and some do not answer at their own addresses: run \
+             the probe inside the cluster to ask each"
+        }
+    };
+    Advice::new("apiservers-unreachable", says)
+}
+
 fn unknown_to_kubelet() -> Advice {
     Advice::new(
         "kubelet-credential",

@@ -3,11 +3,14 @@
 //! In goes a client, out come [`Findings`]. `/version` and the list of nodes come first, because
 //! everybody may have them and they decide most clusters; metrics come last and only where they
 //! can change a verdict. Nothing is decided here: answers go to the rules as they are. A failure is
-//! a finding, except that the API server does not answer at all.
+//! a finding, except that the API server does not answer at all. A credential goes only to whom the
+//! authority of the cluster vouches for: without one, addresses that the cluster tells are not
+//! asked unless told to.
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::time::Duration;
 
 use kube_api::{Api, Failure, StreamEnd, Trust, segment};
 use manifest::Version;
@@ -30,6 +33,10 @@ const ACCEPT: &str = "text/plain;version=0.0.4";
 const ADDRESSES: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices\
                          ?labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes";
 
+/// For the version of an API server at its own address: those in the cluster's network answer in
+/// milliseconds, and from outside none does.
+const REPLICA_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
@@ -43,7 +50,7 @@ pub(super) struct Findings {
 /// Everything. Has to run on a [`tokio::task::LocalSet`].
 ///
 /// # Errors
-/// The API server does not answer.
+/// The API server does not answer, or there is no credential to show it.
 pub(super) async fn cluster(
     mut api: Api,
     selector: Option<&str>,
@@ -75,7 +82,7 @@ pub(super) async fn cluster(
 /// One node, asked for its metrics even if its version is enough.
 ///
 /// # Errors
-/// The API server does not answer.
+/// The API server does not answer, or there is no credential to show it.
 pub(super) async fn node(
     mut api: Api,
     name: &str,
@@ -129,6 +136,7 @@ fn at_end(reader: GateReader, end: StreamEnd) -> Metric {
 async fn version_of(api: &mut Api, name: &str) -> Result<Component, Failure> {
     match api.get("/version").await {
         Ok(answer) => Ok(components::api_server(name, &answer)),
+        Err(failure @ Failure::Credential(_)) => Err(failure),
         Err(failure) if failure.is_unreachable() => Err(failure),
         Err(failure) => Ok(doubted(name, "its version cannot be read", &failure)),
     }
@@ -161,40 +169,51 @@ async fn ask_api_servers(
             Default::default()
         }
     };
+    let may_ask = api.is_verified() || matches!(settings.trust, Trust::Insecure);
     let mut replicas = JoinSet::new();
-    for address in addresses.iter().filter(|_| addresses.len() > 1) {
+    for address in addresses.iter().filter(|_| addresses.len() > 1 && may_ask) {
         let (api, address, settings) = (api.fork(), *address, Rc::clone(settings));
         replicas.spawn_local(async move { ask_replica(&api, address, &settings).await });
     }
-    let asked = replicas.join_all().await;
-    if asked.iter().any(|(_, answered)| *answered) {
-        findings.api_servers = asked.into_iter().map(|(assessment, _)| assessment).collect();
-        return;
+    let (answered, silent): (Vec<_>, Vec<_>) =
+        replicas.join_all().await.into_iter().partition(|(_, answered)| *answered);
+    let part = |(assessment, _)| assessment;
+    findings.api_servers = answered.into_iter().map(part).collect();
+    let silent: Vec<Assessment> = silent.into_iter().map(part).collect();
+    if addresses.len() > 1 && !may_ask {
+        findings.advice.push(refusal::unverified_replicas());
     }
-    if !asked.is_empty() {
-        findings.advice.push(Advice::new(
-            "apiservers-unreachable",
-            "there are several API servers, and none answers at its own address: run the probe \
-             inside the cluster to ask each, and not only the one behind the load balancer",
-        ));
+    if !silent.is_empty() {
+        findings.advice.push(refusal::silent_replicas(findings.api_servers.is_empty()));
     }
-    findings.api_servers.push(ask_api_server(api, first, settings).await);
+    let is_decided = first.doubt.is_none() && !open;
+    match (findings.api_servers.is_empty(), is_decided) {
+        (true, _) => findings.api_servers.push(ask_api_server(api, first, settings).await),
+        (false, true) => findings.leave_out(&silent),
+        (false, false) => findings.api_servers.extend(silent),
+    }
 }
 
 /// One of several API servers, and whether it answered.
 async fn ask_replica(api: &Api, address: SocketAddr, settings: &Settings) -> (Assessment, bool) {
     let name = address.to_string();
     let mut replica = api.at(address);
+    let patience = api.request_timeout();
+    replica.set_request_timeout(patience.min(REPLICA_TIMEOUT));
     let mut answer = version_of(&mut replica, &name).await;
     // A certificate for its own address and not for the name of all is as good.
     if answer.as_ref().is_err_and(refusal::is_of_certificate)
         && let Ok(other) = api.kubelet(address.ip(), address.port(), Trust::Cluster)
     {
         replica = other;
+        replica.set_request_timeout(patience.min(REPLICA_TIMEOUT));
         answer = version_of(&mut replica, &name).await;
     }
     match answer {
-        Ok(component) => (ask_api_server(&mut replica, component, settings).await, true),
+        Ok(component) => {
+            replica.set_request_timeout(patience);
+            (ask_api_server(&mut replica, component, settings).await, true)
+        }
         Err(failure) => {
             let component = doubted(&name, "it does not answer at its address", &failure);
             (judge(&component, &Metric::NotAsked, None), false)
@@ -232,6 +251,15 @@ impl Findings {
             _ => "nodes cannot be read",
         };
         self.evidence.push(Evidence::new(Source::Node, says).with_detail(causes));
+    }
+
+    /// Silent API servers where versions decide: the others and the name of all have answered.
+    fn leave_out(&mut self, silent: &[Assessment]) {
+        let mut names: Vec<&str> = silent.iter().map(|part| part.name.as_str()).collect();
+        names.sort_unstable();
+        let says = "an API server does not answer at its own address and is left out";
+        let evidence = |name: &&str| Evidence::new(Source::Version, says).with_detail(*name);
+        self.evidence.extend(names.iter().map(evidence));
     }
 
     fn sort(&mut self) {

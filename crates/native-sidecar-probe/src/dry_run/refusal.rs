@@ -8,8 +8,9 @@
 
 /// Probes on an init container, to an API server that knows native sidecars (1.28 and later).
 const NOT_NATIVE: &str = "may not be set for init containers without restartPolicy=Always";
-/// The same, from one that does not: 1.27 and earlier.
-const NEVER_NATIVE: &str = "may not be set for init containers";
+/// The same, from one that does not: 1.27 and earlier, in its newer and its older words.
+const NEVER_NATIVE: [&str; 2] =
+    ["may not be set for init containers", "must not be set for init containers"];
 
 /// Why the API server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +83,9 @@ pub(crate) fn classify(code: u16, message: &str) -> Refusal {
             Refusal::UnknownField
         }
         400 | 422 if message.contains(NOT_NATIVE) => Refusal::NotNative { knows_sidecars: true },
-        400 | 422 if message.contains(NEVER_NATIVE) => Refusal::NotNative { knows_sidecars: false },
+        400 | 422 if NEVER_NATIVE.iter().any(|text| message.contains(text)) => {
+            Refusal::NotNative { knows_sidecars: false }
+        }
         400 | 422 => Refusal::Invalid,
         _ => Refusal::Other,
     }
@@ -167,6 +170,12 @@ mod tests {
                 422,
                 "Pod \"gate2\" is invalid: spec.initContainers[0].startupProbe: Forbidden: \
                  may not be set for init containers",
+                not_native(false),
+            ),
+            (
+                422,
+                "Pod \"x\" is invalid: spec.initContainers[0].startupProbe: Invalid value: \
+                 core.Probe{}: must not be set for init containers",
                 not_native(false),
             ),
             // 1.32 with the gate off, recorded.

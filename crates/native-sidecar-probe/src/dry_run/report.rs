@@ -125,14 +125,14 @@ impl Trial {
                     "webhook {webhook} has side effects, so no pod that it watches can be tried; \
                      another namespace or other labels may avoid it"
                 ));
-                remarks.push(of_template_alone(&self.template).to_owned());
+                remarks.push(self.of_template_alone().to_owned());
             }
             Answer::Refused { refusal: Refusal::Forbidden, .. } => {
-                remarks.push(of_template_alone(&self.template).to_owned());
+                remarks.push(self.of_template_alone().to_owned());
             }
             Answer::Refused { refusal: Refusal::Policy { by, name }, .. } => {
                 remarks.push(format!("rejected by {} {name}", by.word()));
-                remarks.push(of_template_alone(&self.template).to_owned());
+                remarks.push(self.of_template_alone().to_owned());
             }
             Answer::Accepted { probes_refused: Some(message), .. } => {
                 remarks.push(format!("with its sidecars' probes the pod is refused: {message}"));
@@ -165,8 +165,36 @@ impl Trial {
         remarks
     }
 
+    /// What the PodTemplate tells where the pod's answer tells nothing.
+    fn of_template_alone(&self) -> &'static str {
+        let is_lost = match &self.template {
+            Answer::Accepted { fates, .. } => {
+                fates.iter().any(|(_, fate)| *fate != crate::comparison::Fate::Kept)
+            }
+            Answer::Refused {
+                refusal: Refusal::UnknownField | Refusal::NotNative { .. }, ..
+            } => true,
+            Answer::Refused { .. } | Answer::Lost { .. } => {
+                return "the PodTemplate tells nothing either";
+            }
+        };
+        match (is_lost, self.verdict()) {
+            (false, _) => "a PodTemplate keeps the field: the API server does not drop it",
+            (true, Verdict::StrippedByAdmission) => {
+                "a PodTemplate loses the field, which this version of the API server always keeps: \
+                 a webhook or policy takes it"
+            }
+            (true, _) => "a PodTemplate loses the field: the API server drops it",
+        }
+    }
+
     /// The rights that a complete answer needs and that are missing.
     fn missing_rules(&self) -> Vec<Value> {
+        let is_forbidden = matches!(self.pod, Answer::Refused { refusal: Refusal::Forbidden, .. });
+        if self.version.is_none() && is_forbidden {
+            // Nothing else was asked.
+            return vec![json!({"nonResourceURLs": ["/version"], "verbs": ["get"]})];
+        }
         let forbidden = self.answers().into_iter().filter(|(_, answer)| {
             matches!(answer, Answer::Refused { refusal: Refusal::Forbidden, .. })
         });
@@ -179,17 +207,6 @@ impl Trial {
             })
         };
         forbidden.map(|(collection, _)| rule(collection)).collect()
-    }
-}
-
-/// What the PodTemplate tells where the pod's answer tells nothing.
-fn of_template_alone(template: &Answer) -> &'static str {
-    let Answer::Accepted { fates, .. } = template else {
-        return "the PodTemplate tells nothing either";
-    };
-    match fates.iter().all(|(_, fate)| *fate == crate::comparison::Fate::Kept) {
-        true => "a PodTemplate keeps the field: the API server does not drop it",
-        false => "a PodTemplate loses the field: the API server drops it",
     }
 }
 
@@ -286,8 +303,19 @@ podtemplates would be stored
     }
 
     #[test]
+    fn what_a_new_api_server_cannot_drop_is_taken_by_others() {
+        let webhook = "w.example".to_owned();
+        let mut trial = trial(refused(Refusal::NoDryRun { webhook }), accepted(Fate::Lost));
+        assert_eq!(trial.json()["verdict"], "DROPPED_BY_APISERVER");
+        assert!(trial.remarks()[1].contains("the API server drops it"));
+        trial.version = Some("v1.36.3".to_owned());
+        assert_eq!(trial.json()["verdict"], "STRIPPED_BY_ADMISSION");
+        assert!(trial.remarks()[1].contains("a webhook or policy takes it"));
+    }
+
+    #[test]
     fn missing_rights_are_rules_to_copy() {
-        let trial = trial(refused(Refusal::Forbidden), refused(Refusal::Forbidden));
+        let mut trial = trial(refused(Refusal::Forbidden), refused(Refusal::Forbidden));
         let rules = trial.missing_rules();
         let resources = ["podtemplates"];
         let expected = json!({
@@ -296,6 +324,9 @@ podtemplates would be stored
         assert_eq!(rules[1], expected);
         assert_eq!(trial.verdict(), Verdict::Forbidden);
         assert!(trial.report(Output::Table).contains(r#""resources":["pods"]"#));
+        trial.version = None;
+        let rules = trial.missing_rules();
+        assert_eq!(rules, [json!({"nonResourceURLs": ["/version"], "verbs": ["get"]})]);
     }
 
     #[test]

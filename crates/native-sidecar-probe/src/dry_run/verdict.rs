@@ -127,12 +127,19 @@ pub(crate) fn decide(
 /// Whether an answer kept the field of one sidecar. `None`: it does not tell.
 fn keeps(answer: &Answer, name: &str) -> Option<bool> {
     match answer {
+        Answer::Accepted { .. } if contradicts_itself(answer) => None,
         Answer::Accepted { .. } => fate(answer, name).map(|fate| fate == Fate::Kept),
         Answer::Refused { refusal: Refusal::UnknownField | Refusal::NotNative { .. }, .. } => {
             Some(false)
         }
         Answer::Refused { .. } | Answer::Lost { .. } => None,
     }
+}
+
+/// Probes are refused as if a sidecar had lost the field, and without them all sidecars keep it.
+fn contradicts_itself(answer: &Answer) -> bool {
+    matches!(answer, Answer::Accepted { fates, probes_refused: Some(_), .. }
+        if fates.iter().all(|(_, fate)| *fate == Fate::Kept))
 }
 
 fn fate(answer: &Answer, name: &str) -> Option<Fate> {
@@ -178,7 +185,8 @@ fn of_sidecar(
             _ => who(name, pod, template, version),
         },
         None if keeps(template, name) == Some(false) => {
-            (Verdict::DroppedByApiserver, "seen on the PodTemplate alone".to_owned())
+            let (verdict, _) = who(name, pod, template, version);
+            (verdict, "seen on the PodTemplate alone".to_owned())
         }
         None => of_refusal(pod),
     }
@@ -239,6 +247,10 @@ fn of_refusal(answer: &Answer) -> (Verdict, String) {
             };
             (verdict, message.clone())
         }
+        Answer::Accepted { probes_refused: Some(_), .. } => {
+            let detail = "kept, but only without the sidecars' probes, which the server refuses";
+            (Verdict::Unknown, detail.to_owned())
+        }
         Answer::Accepted { .. } => (Verdict::Unknown, "the answer holds no such pod".to_owned()),
     }
 }
@@ -256,6 +268,11 @@ mod tests {
     fn warned(fate: Fate) -> Answer {
         let fates = vec![("s".to_owned(), fate)];
         Answer::Accepted { fates, unknown_field: true, probes_refused: None }
+    }
+
+    fn without_probes(fate: Fate) -> Answer {
+        let fates = vec![("s".to_owned(), fate)];
+        Answer::Accepted { fates, unknown_field: false, probes_refused: Some("no".to_owned()) }
     }
 
     fn refused(refusal: Refusal) -> Answer {
@@ -310,6 +327,15 @@ mod tests {
             (&policy, &lost, None, DroppedByApiserver),
             (&no_dry_run, &kept, None, DryRunUnsupported),
             (&no_dry_run, &lost, None, DroppedByApiserver),
+            (&no_dry_run, &lost, Some("v1.32.13"), DroppedByApiserver),
+            // Something changes pod templates, and an API server of this version does not.
+            (&no_dry_run, &lost, Some("v1.36.3"), StrippedByAdmission),
+            (&without_probes(Fate::Lost), &kept, Some("v1.36.3"), StrippedByAdmission),
+            // What is refused with its probes is not kept.
+            (&without_probes(Fate::Kept), &kept, Some("v1.36.3"), Unknown),
+            (&without_probes(Fate::Kept), &without_probes(Fate::Kept), None, Unknown),
+            (&lost, &without_probes(Fate::Kept), Some("v1.32.13"), Lost),
+            (&kept, &without_probes(Fate::Kept), None, Kept),
             (&forbidden, &kept, None, Forbidden),
             (&forbidden, &lost, None, DroppedByApiserver),
             (&forbidden, &forbidden, None, Forbidden),

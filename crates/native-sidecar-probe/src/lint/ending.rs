@@ -21,7 +21,7 @@ const FLOOR_SECONDS: u64 = 2;
 /// Images with `--shutdown-grace`, and what it is where it is not set.
 const OURS: [&str; 3] = ["log-shipper", "nginx-adapter", "redis-ambassador"];
 const OUR_GRACE_SECONDS: u64 = 25;
-/// Commands of hooks that end the container's main process.
+/// Commands of hooks that end the container's main process, as words that follow one another.
 const ENDING: [&str; 12] = [
     "kill 1",
     "kill -15 1",
@@ -51,8 +51,13 @@ pub(crate) fn check(pod: &Pod<'_>, findings: &mut Findings) {
 fn pre_stop(pod: &Pod<'_>, sidecar: &Container<'_>, findings: &mut Findings) {
     let hook = &sidecar.value["lifecycle"]["preStop"];
     let command = hook_words(sidecar).join(" ");
+    let words: Vec<&str> = shell_words(&command).collect();
+    let runs = |ending: &str| {
+        let ending: Vec<&str> = ending.split(' ').collect();
+        words.windows(ending.len()).any(|part| part == ending)
+    };
     let path = hook["httpGet"]["path"].as_str().unwrap_or("");
-    let does = match ENDING.iter().find(|ending| command.contains(**ending)) {
+    let does = match ENDING.iter().find(|ending| runs(ending)) {
         Some(ending) => format!("runs {ending:?}"),
         None if ENDING_PATHS.iter().any(|ending| path.starts_with(ending)) => {
             format!("asks for {path}")
@@ -137,6 +142,12 @@ impl Plan {
             self.end = seconds;
         }
     }
+}
+
+/// The words of a shell's commands; a path is a word for each of its parts.
+fn shell_words(command: &str) -> impl Iterator<Item = &str> {
+    let between = |letter: char| letter.is_whitespace() || ";&|()<>`'\"/?{}".contains(letter);
+    command.split(between).filter(|word| !word.is_empty())
 }
 
 fn hook_words<'a>(container: &Container<'a>) -> Vec<&'a str> {

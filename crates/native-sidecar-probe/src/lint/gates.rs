@@ -3,27 +3,32 @@
 //! In goes any document, out come findings for `SidecarContainers` wherever it is set: in the
 //! `featureGates` of a kubelet or kubeadm file, in `--feature-gates` of a static pod, in kubeadm's
 //! extraArgs, in a file inside a ConfigMap. What a setting means depends on the version alone: a
-//! locked gate keeps a component from starting, and so does one that it does not know.
+//! locked gate keeps a component from starting, and so does one that it does not know. Where no
+//! version is given, none is assumed: the finding names them all.
 
-use manifest::{Document, Limits, Version, pointer_to, read};
+use manifest::{Document, Limits, pointer_to, read};
 use serde_json::Value;
 
 use super::finding::Severity;
 use super::pod::{Findings, title};
-use super::rules;
+use super::{Target, rules};
 
 const GATE: &str = "SidecarContainers";
 /// Files inside files inside a file are not followed.
 const EMBEDDED_DEPTH_MAX: usize = 1;
+/// Values in a file inside a file for each byte of it. Without aliases there are fewer.
+const EMBEDDED_NODES_PER_BYTE: usize = 2;
 
-pub(crate) fn check(document: &Document, version: &Version, findings: &mut Findings) {
+pub(crate) fn check(document: &Document, target: &Target, findings: &mut Findings) {
     for object in document.objects() {
         let mut found = Vec::new();
         search(&object.pointer, object.value, EMBEDDED_DEPTH_MAX, &mut found);
         for Setting { pointer, value } in found {
-            let (severity, message) = judge(&value, version);
-            let (line, object) = (document.line(&pointer), title(object.value));
-            findings.add_at(line, &object, &rules::GATE, severity, pointer, message);
+            let (severity, message) = judge(&value, target);
+            if findings.is_room_for(severity) {
+                let (line, object) = (document.line(&pointer), title(object.value));
+                findings.add_at(line, &object, &rules::GATE, severity, pointer, message);
+            }
         }
     }
 }
@@ -76,7 +81,8 @@ fn in_text(pointer: &str, text: &str, embedded: usize, found: &mut Vec<Setting>)
     if let Some((_, gates)) = text.split_once("feature-gates") {
         return found.extend(in_flag(pointer, gates.trim_start_matches(['=', ' ', '"'])));
     }
-    let limits = Limits::default();
+    let mut limits = Limits::default();
+    limits.nodes_max = limits.nodes_max.min(text.len().saturating_mul(EMBEDDED_NODES_PER_BYTE));
     let documents = match embedded {
         0 => Vec::new(),
         _ => read(text, &limits).unwrap_or_default(),
@@ -96,10 +102,24 @@ fn in_flag(pointer: &str, text: &str) -> Option<Setting> {
     Some(Setting { pointer: pointer.to_owned(), value: value.to_owned() })
 }
 
-/// What it means to set the gate in a version.
-fn judge(value: &str, version: &Version) -> (Severity, String) {
-    let is_on = value.eq_ignore_ascii_case("true");
-    let (severity, means) = if !version.is_at_least(28) {
+/// What it means to set the gate.
+fn judge(value: &str, target: &Target) -> (Severity, String) {
+    let is_on = ["true", "t", "1"].iter().any(|on| value.eq_ignore_ascii_case(on));
+    let version = &target.version;
+    let (severity, means) = if !target.is_given {
+        match is_on {
+            true => (
+                Severity::Warning,
+                "is needed in 1.28, needless from 1.29 on, locked from 1.33 to 1.36, and not \
+                 known from 1.37 on: there the component does not start",
+            ),
+            false => (
+                Severity::Error,
+                "turns native sidecars off up to 1.32; it is locked from 1.33 to 1.36 and not \
+                 known from 1.37 on: there the component does not start",
+            ),
+        }
+    } else if !version.is_at_least(28) {
         (Severity::Error, "is not known before 1.28: the component does not start")
     } else if !version.is_at_least(29) {
         match is_on {

@@ -54,6 +54,19 @@ const NAMES: [&str; 9] = [
     "otc-container",
     "gke-gcsfuse-sidecar",
 ];
+/// Programs of those images that are not called as the image; dashes stand for underscores too.
+const PROGRAMS: [&str; 8] = [
+    "agent",
+    "docker-entrypoint.sh",
+    "entrypoint.sh",
+    "linkerd2-proxy",
+    "linkerd2-proxy-identity",
+    "otelcol-contrib",
+    "otelcol-k8s",
+    "pilot-agent",
+];
+/// Programs that only start another.
+const STARTERS: [&str; 2] = ["dumb-init", "tini"];
 /// Arguments with which those images do one thing and end.
 const ONE_SHOT: [&str; 10] = [
     "validate",
@@ -70,7 +83,7 @@ const ONE_SHOT: [&str; 10] = [
 /// Commands that never end.
 const ENDLESS: [&str; 5] = ["sleep infinity", "sleep inf", "while true", "while :", "while [ 1 ]"];
 /// Words with which an endless loop ends after all.
-const WAYS_OUT: [&str; 4] = ["break", "exit", "return", "timeout"];
+const WAYS_OUT: [&str; 5] = ["break", "exec", "exit", "kill", "return"];
 
 pub(crate) fn check(pod: &Pod<'_>, findings: &mut Findings) {
     for init in pod.plain_inits().filter(|init| !is_universal(init)) {
@@ -112,6 +125,9 @@ fn wraps_main(container: &Container<'_>) -> bool {
 /// The part of the command that never ends.
 fn endless(container: &Container<'_>) -> Option<&'static str> {
     let text = words(container).join(" ");
+    if text.contains("timeout") {
+        return None;
+    }
     if follows_file(&text) {
         return Some("tail -f");
     }
@@ -120,16 +136,27 @@ fn endless(container: &Container<'_>) -> Option<&'static str> {
     (!ends || command.starts_with("sleep")).then_some(*command)
 }
 
-/// Whether a command line has a `tail` that waits for more.
+/// Whether a command line waits for a `tail` that waits for more.
 fn follows_file(text: &str) -> bool {
-    let options = text.split("tail ").skip(1).flat_map(|rest| {
-        rest.split_whitespace().take_while(|word| !["|", "||", "&&", ";"].contains(word))
-    });
-    let mut follows = options.filter(|word| {
-        let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'));
-        word.starts_with("--follow") || letters.is_some_and(|letters| letters.contains(['f', 'F']))
-    });
-    follows.next().is_some()
+    // Redirections, which end no command.
+    let text = text.replace(">&", " ").replace("&>", " ");
+    let is_letter = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+    let calls = text.match_indices("tail ").map(|(at, _)| text.split_at(at));
+    let mut calls = calls.filter(|(before, _)| !before.ends_with(is_letter));
+    calls.any(|(_, call)| {
+        let end = call.find(['\n', '|', ';', '&', ')']).unwrap_or(call.len());
+        let (call, after) = call.split_at(end);
+        // The reader of a pipe may end, and nobody waits for a job in the background.
+        let is_waited_for =
+            !after.starts_with(['|', '&']) || after.starts_with("||") || after.starts_with("&&");
+        let has = |is_option: fn(&str) -> bool| call.split_whitespace().any(is_option);
+        is_waited_for && has(is_follow) && !has(|word| word.starts_with("--pid"))
+    })
+}
+
+fn is_follow(word: &str) -> bool {
+    let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'));
+    word.starts_with("--follow") || letters.is_some_and(|letters| letters.contains(['f', 'F']))
 }
 
 /// What well-known sidecar a container is.
@@ -142,7 +169,7 @@ fn known<'a>(container: &Container<'a>) -> Option<&'a str> {
     });
     let image = image_name(container);
     let is_linkerd = container.value["image"].as_str().unwrap_or("").contains("linkerd/proxy:");
-    if does_one_thing {
+    if does_one_thing || !runs_own_program(container) {
         None
     } else if IMAGES.contains(&image) {
         Some(image)
@@ -151,4 +178,15 @@ fn known<'a>(container: &Container<'a>) -> Option<&'a str> {
     } else {
         None
     }
+}
+
+/// Whether a container leaves its image's program in place, as far as the command tells.
+fn runs_own_program(container: &Container<'_>) -> bool {
+    let command = container.value["command"].as_array().into_iter().flatten();
+    let names = command.filter_map(|word| word.as_str()?.rsplit('/').next());
+    let mut programs = names.filter(|name| !name.starts_with('-') && !STARTERS.contains(name));
+    programs.next().is_none_or(|program| {
+        let is_program = |name: &str| name.replace('_', "-") == program.replace('_', "-");
+        IMAGES.iter().chain(&PROGRAMS).any(|name| is_program(name))
+    })
 }

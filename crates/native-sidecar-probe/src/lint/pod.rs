@@ -4,7 +4,7 @@
 //! which of them are sidecars, what they run, the version to judge by. Everything is borrowed; a
 //! rule sees raw JSON, so that no field is hidden from it.
 
-use manifest::{Container, Document, List, Object, Template, Version, containers, template};
+use manifest::{Container, Document, List, Object, Template, Version, containers, templates};
 use serde_json::Value;
 
 use super::finding::{Finding, Severity};
@@ -24,6 +24,8 @@ pub(crate) struct Pod<'a> {
     /// From the document to the object.
     pub(crate) object: Object<'a>,
     pub(crate) template: Template<'a>,
+    /// Of those of the object.
+    pub(crate) is_first: bool,
     pub(crate) containers: Vec<Container<'a>>,
     /// Of each container, in the same order.
     pub(crate) ports: Vec<Ports>,
@@ -32,17 +34,19 @@ pub(crate) struct Pod<'a> {
 }
 
 impl<'a> Pod<'a> {
-    /// The pod in an object, if there is one.
-    pub(crate) fn new(
+    /// The pods in an object.
+    pub(crate) fn all(
         document: &'a Document,
         object: Object<'a>,
         version: &'a Version,
-    ) -> Option<Self> {
-        let template = template(object.value)?;
-        let mut containers = containers(template.spec);
-        containers.truncate(CONTAINERS_MAX);
-        let ports = containers.iter().map(Ports::of).collect();
-        Some(Self { document, object, template, containers, ports, version })
+    ) -> impl Iterator<Item = Self> {
+        templates(object.value).into_iter().enumerate().map(move |(index, template)| {
+            let mut containers = containers(template.spec);
+            containers.truncate(CONTAINERS_MAX);
+            let ports = containers.iter().map(Ports::of).collect();
+            let (object, is_first) = (object.clone(), index == 0);
+            Self { document, object, template, is_first, containers, ports, version }
+        })
     }
 
     pub(crate) fn spec(&self) -> &'a Value {
@@ -177,10 +181,23 @@ impl Findings {
         pointer: String,
         message: String,
     ) {
-        self.add_at(pod.line(&pointer), &pod.title(), rule, severity, pointer, message);
+        if self.is_room_for(severity) {
+            let (line, object) = (pod.line(&pointer), pod.title());
+            self.add_at(line, &object, rule, severity, pointer, message);
+        }
     }
 
-    /// Reports something about a line.
+    /// Whether one more is kept. If not, it is counted.
+    pub(crate) fn is_room_for(&mut self, severity: Severity) -> bool {
+        let is_room = self.list.len() < FINDINGS_MAX;
+        if !is_room {
+            self.dropped += 1;
+            self.worst_dropped = self.worst_dropped.max(Some(severity));
+        }
+        is_room
+    }
+
+    /// Reports something about a line, for which there is room.
     pub(crate) fn add_at(
         &mut self,
         line: usize,
@@ -190,11 +207,6 @@ impl Findings {
         pointer: String,
         message: String,
     ) {
-        if self.list.len() == FINDINGS_MAX {
-            self.dropped += 1;
-            self.worst_dropped = self.worst_dropped.max(Some(severity));
-            return;
-        }
         let (file, object) = (self.file.clone(), object.to_owned());
         self.list.push(Finding { rule, severity, file, line, object, pointer, message });
     }

@@ -54,11 +54,6 @@ impl Report {
         Self { version, files: 0, findings, dropped: 0, worst_dropped: None, pods }
     }
 
-    #[cfg(test)]
-    pub(crate) fn version(&self) -> &Version {
-        &self.version
-    }
-
     /// Adds the findings of one file, which need not be in order.
     pub(crate) fn add_file(&mut self, found: Findings) {
         let mut list = found.list;

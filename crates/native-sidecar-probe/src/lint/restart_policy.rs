@@ -27,7 +27,9 @@ pub(crate) fn check(pod: &Pod<'_>, findings: &mut Findings) {
         of_container(pod, container, findings);
         rules_of_container(pod, container, findings);
     }
-    outside_of_pod(pod, findings);
+    if pod.is_first {
+        outside_of_pod(pod, findings);
+    }
     let holder = format!("{}{}", pod.object.pointer, pod.template.pointer);
     misplaced(pod, &holder, pod.template.pod, Place::Pod, findings);
     of_pod(pod, findings);
@@ -68,7 +70,9 @@ fn of_container(pod: &Pod<'_>, container: &Container<'_>, findings: &mut Finding
                 "{who}: restartPolicy {policy} in the list containers makes no native sidecar, {}",
                 allowed_since(severity)
             );
-            (&rules::REGULAR, severity, message)
+            // Always is what a sidecar is given that stands in the wrong list.
+            let least = if policy == "Always" { Severity::Warning } else { Severity::Note };
+            (&rules::REGULAR, severity.max(least), message)
         }
     };
     findings.add(pod, rule, severity, pointer, message);

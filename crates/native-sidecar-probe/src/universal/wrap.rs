@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// For each POST
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     post_timeout: String,
+    /// How long a sidecar that does not say yes is asked; it may start later than the command
+    #[arg(long, value_name = "DURATION", default_value = "1m")]
+    post_deadline: String,
     /// restartPolicy of the pod: OnFailure or Never; after a failure under OnFailure the sidecars
     /// go on, because the kubelet starts the command again
     #[arg(long, value_name = "POLICY", default_value = "Never")]
@@ -47,6 +50,7 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections) -> Status {
         rejections.reject("pod-restart-policy", &args.pod_restart_policy, reason);
     }
     let timeout = rejections.parse("post-timeout", &args.post_timeout, setting::duration);
+    let deadline = rejections.parse("post-deadline", &args.post_deadline, setting::duration);
     let posts: Vec<_> =
         args.post.iter().filter_map(|url| rejections.parse("post", url, target)).collect();
     if args.dir.is_some() == args.name.is_empty() {
@@ -56,7 +60,8 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections) -> Status {
     if args.dir.is_none() && args.post.is_empty() {
         rejections.reject("name", "", "no sidecar to ask: give name and dir, or post");
     }
-    let Some(post_timeout) = timeout.filter(|_| rejections.is_empty()) else {
+    let durations = timeout.zip(deadline).filter(|_| rejections.is_empty());
+    let Some((post_timeout, post_deadline)) = durations else {
         return Status::Rejected;
     };
     let restarted_on_failure = policy == Some(PodRestartPolicy::OnFailure);
@@ -68,6 +73,7 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections) -> Status {
             rooms,
             posts,
             post_timeout,
+            post_deadline,
             restarted_on_failure,
             command: command(args.command),
             rest: release_after_crowd,

@@ -1,7 +1,7 @@
 //! What can be waited for, as typed.
 //!
-//! In goes one text with its scheme, out comes a [`Condition`] or why it is none. A scheme is always
-//! asked for: `db:5432` could be a file, a name or a port.
+//! In goes one text with its scheme, out comes a [`Condition`] or why it is none. A scheme is
+//! always asked for: `db:5432` could be a file, a name or a port.
 
 use std::fmt;
 use std::net::Ipv6Addr;

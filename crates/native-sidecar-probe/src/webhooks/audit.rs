@@ -1,10 +1,11 @@
 //! Reads from an audit log which webhook took the field.
 //!
-//! In go the lines of a log of the API server (one JSON event each), out come the webhooks whose
-//! patches took a native sidecar from pods, with the number of pods. The API server writes each
-//! webhook's patch beside the request, at the level Request or above; at Metadata it only writes
-//! that there was a change, which is counted as unclear. Lines that are no event are passed over:
-//! logs are rotated and cut.
+//! In go the events of a log of the API server, out come the webhooks whose patches took a native
+//! sidecar from pods, with the number of pods. The API server writes each webhook's patch beside
+//! the request, at the level Request or above; at Metadata it only writes that there was a change,
+//! which is counted as unclear. So is a patch that may take the field from a pod which the log does
+//! not hold. One event is one line, as a rule; events over several lines, and lists of events, are
+//! what tools make of them. Text that is no event is passed over: logs are rotated and cut.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
@@ -14,9 +15,11 @@ use serde_json::Value;
 
 use super::blame::{self, Fidelity, Loss};
 use crate::comparison::Fate;
+use crate::status::Status;
 
-/// Longest event. The API server's own limit for requests is 3 MiB, and an event may hold two.
-const LINE_BYTES_MAX: u64 = 16 << 20;
+/// Longest event, or list of events. The API server's own limit for requests is 3 MiB, and an event
+/// may hold two.
+const TEXT_BYTES_MAX: usize = 16 << 20;
 /// Different culprits of one log that are told apart.
 const CULPRITS_MAX: usize = 1000;
 const PATCH: &str = "patch.webhook.admission.k8s.io/";
@@ -41,8 +44,49 @@ pub(crate) struct Summary {
     pub(crate) culprits: BTreeMap<Culprit, (usize, String)>,
     /// Webhooks that changed pods in a way that the log does not hold, with the number of pods.
     pub(crate) unclear: BTreeMap<String, usize>,
-    /// Lines that are longer than an event may be, or no JSON.
+    /// Lines, or events over several lines, that are longer than may be, or no JSON.
     pub(crate) unreadable_lines: usize,
+}
+
+impl Summary {
+    /// A log of which nothing was read has not shown that the field is kept.
+    pub(crate) fn status(&self) -> Status {
+        let has_gaps = !self.unclear.is_empty() || self.unreadable_lines > 0;
+        match self.culprits.is_empty() {
+            false => Status::Stripped,
+            true if self.pods == 0 || has_gaps => Status::Unknown,
+            true => Status::Supported,
+        }
+    }
+}
+
+/// Finds where a JSON text ends, by its brackets.
+#[derive(Debug, Default)]
+struct Brackets {
+    depth: usize,
+    in_string: bool,
+    is_escaped: bool,
+}
+
+impl Brackets {
+    fn read(&mut self, text: &[u8]) {
+        for byte in text {
+            match byte {
+                _ if self.is_escaped => self.is_escaped = false,
+                b'\\' if self.in_string => self.is_escaped = true,
+                b'"' => self.in_string = !self.in_string,
+                _ if self.in_string => (),
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                _ => (),
+            }
+        }
+    }
+
+    /// A string never goes on in the next line: one that seems to was cut.
+    fn are_closed(&self) -> bool {
+        self.depth == 0 || self.in_string
+    }
 }
 
 /// Reads a whole log.
@@ -51,26 +95,56 @@ pub(crate) struct Summary {
 /// The log cannot be read.
 pub(crate) fn read(mut log: impl BufRead) -> io::Result<Summary> {
     let mut summary = Summary::default();
-    let finder = memmem::Finder::new(MUTATION);
-    let patch_finder = memmem::Finder::new(PATCH);
+    let mut text = Vec::new();
     let mut line = Vec::new();
+    let mut brackets = Brackets::default();
     loop {
         line.clear();
-        let bytes = (&mut log).take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
-        if bytes == 0 {
+        let room = u64::try_from(TEXT_BYTES_MAX - text.len()).unwrap_or(u64::MAX);
+        if (&mut log).take(room).read_until(b'\n', &mut line)? == 0 {
+            on_text(&text, &mut summary);
             return Ok(summary);
         }
-        if !line.ends_with(b"\n") && u64::try_from(bytes).is_ok_and(|read| read == LINE_BYTES_MAX) {
+        // Inside an event lines are indented, so this is a new one and the one before was cut.
+        if line.starts_with(b"{") && !text.is_empty() {
+            on_text(&text, &mut summary);
+            text.clear();
+            brackets = Brackets::default();
+        }
+        text.extend_from_slice(&line);
+        brackets.read(&line);
+        if text.len() == TEXT_BYTES_MAX {
             summary.unreadable_lines += 1;
-            log.skip_until(b'\n')?;
+            if !line.ends_with(b"\n") {
+                log.skip_until(b'\n')?;
+            }
+        } else if brackets.are_closed() {
+            on_text(&text, &mut summary);
+        } else {
             continue;
         }
-        if finder.find(&line).is_none() && patch_finder.find(&line).is_none() {
-            continue;
-        }
-        match serde_json::from_slice(&line) {
-            Ok(event) => on_event(&event, &mut summary),
-            Err(_) => summary.unreadable_lines += 1,
+        text.clear();
+        brackets = Brackets::default();
+    }
+}
+
+/// Reads what is one event, or several, or none.
+fn on_text(text: &[u8], summary: &mut Summary) {
+    let has = |mark: &str| memmem::find(text, mark.as_bytes()).is_some();
+    if !has(MUTATION) && !has(PATCH) {
+        return;
+    }
+    // Between the lines of a list.
+    let text = text.trim_ascii_end();
+    let text = text.strip_suffix(b",").unwrap_or(text);
+    for value in serde_json::Deserializer::from_slice(text).into_iter::<Value>() {
+        let Ok(value) = value else {
+            summary.unreadable_lines += 1;
+            return;
+        };
+        match value["items"].as_array().or_else(|| value.as_array()) {
+            Some(events) => events.iter().for_each(|event| on_event(event, summary)),
+            None => on_event(&value, summary),
         }
     }
 }
@@ -88,13 +162,15 @@ fn on_event(event: &Value, summary: &mut Summary) {
         && reference["resource"] == "pods"
         && reference["subresource"].as_str().unwrap_or("").is_empty()
         && matches!(event["stage"].as_str(), None | Some("ResponseComplete"));
-    if !is_new_pod {
+    let mut calls = calls(&event["annotations"]).peekable();
+    if !is_new_pod || calls.peek().is_none() {
         return;
     }
     summary.pods += 1;
     let mut pod = event["requestObject"].clone();
-    for call in calls(&event["annotations"]) {
-        let Some(operations) = call.operations else {
+    let mut found: Vec<(Call, Vec<Loss>)> = Vec::new();
+    for mut call in calls {
+        let Some(operations) = call.operations.take() else {
             *summary.unclear.entry(call.webhook).or_default() += 1;
             continue;
         };
@@ -102,7 +178,15 @@ fn on_event(event: &Value, summary: &mut Summary) {
             true => blame::apply(&mut pod, &operations, Fidelity::AsSent).unwrap_or_default(),
             false => removals(&operations),
         };
-        for loss in losses {
+        if !pod.is_object() && losses.is_empty() && operations.iter().any(may_take) {
+            *summary.unclear.entry(call.webhook).or_default() += 1;
+            continue;
+        }
+        found.push((call, losses));
+    }
+    blame::mark_mended(found.iter_mut().flat_map(|(_, losses)| losses), &pod);
+    for (call, losses) in found {
+        for loss in losses.into_iter().filter(|loss| !loss.is_mended) {
             let culprit = Culprit {
                 configuration: call.configuration.clone(),
                 webhook: call.webhook.clone(),
@@ -169,9 +253,19 @@ fn removals(operations: &[Value]) -> Vec<Loss> {
             fate: Fate::Lost,
             index,
             operation: operation.clone(),
+            is_mended: false,
         })
     };
     operations.iter().enumerate().filter_map(removal).collect()
+}
+
+/// Whether an operation on a pod that is not known may take the field. One that puts a container
+/// into a list only moves the others.
+fn may_take(operation: &Value) -> bool {
+    let path = operation["path"].as_str().unwrap_or("");
+    let is_insertion = operation["op"] == "add"
+        && path.strip_prefix("/spec/").is_some_and(|path| path.split('/').count() == 2);
+    operation["op"] != "test" && !is_insertion && blame::is_about_containers(operation)
 }
 
 /// The operation without its value, which may be a whole list of containers.
@@ -264,6 +358,85 @@ mod tests {
             json!({"patch.webhook.admission.k8s.io/round_0_index_0": patch("late", remove)});
         let found = summary(&event(annotations, false));
         assert_eq!(found.culprits.keys().next().unwrap().container, "initContainers[0]");
+    }
+
+    #[test]
+    fn without_the_request_a_new_list_is_unclear() {
+        let unclear = |operation: Value| {
+            let annotations = json!({
+                "patch.webhook.admission.k8s.io/round_0_index_0": patch("w", json!([operation])),
+            });
+            let found = summary(&event(annotations, false));
+            assert!(found.culprits.is_empty());
+            assert_eq!(found.status() == Status::Unknown, found.unclear.contains_key("w"));
+            found.unclear.contains_key("w")
+        };
+        let list = "/spec/initContainers";
+        let new = |op: &str, path: &str| json!({"op": op, "path": path, "value": {}});
+        assert!(unclear(new("replace", list)));
+        assert!(unclear(new("add", list)));
+        assert!(unclear(new("replace", "/spec/initContainers/0")));
+        assert!(unclear(json!({"op": "remove", "path": "/spec/initContainers/0"})));
+        assert!(!unclear(new("add", "/spec/initContainers/0")));
+        assert!(!unclear(new("test", list)));
+        assert!(!unclear(new("add", "/metadata/labels")));
+        assert!(!unclear(new("add", "/spec/initContainers/0/env/0")));
+    }
+
+    #[test]
+    fn nothing_read_is_nothing_known() {
+        for log in ["", "\n\n", "no audit log at all\n", "{\"kind\":\"List\",\"items\":[]}\n"] {
+            let found = summary(log);
+            assert_eq!((found.pods, found.status()), (0, Status::Unknown), "{log}");
+        }
+    }
+
+    #[test]
+    fn events_in_lists_and_over_several_lines() {
+        let label = json!([{"op": "add", "path": "/metadata/labels", "value": {}}]);
+        let text = event(
+            json!({"patch.webhook.admission.k8s.io/round_0_index_0": patch("w", label)}),
+            true,
+        );
+        let event: Value = serde_json::from_str(&text).unwrap();
+        let list = json!({"kind": "EventList", "items": [event, {"verb": "get"}, event]});
+        for (log, pods, unreadable) in [
+            (format!("{list}\n"), 2, 0),
+            (format!("{list:#}"), 2, 0),
+            (json!([event]).to_string(), 1, 0),
+            (format!("{event:#}\n{event:#}\n{text}"), 3, 0),
+            (format!("{}{}", text.trim(), text), 2, 0),
+            // Cut in the middle of a line, of a string, and between lines.
+            (format!("{}\n{text}", text.trim().strip_suffix('}').unwrap()), 1, 1),
+            (format!("{}\n{text}", text.split_once("Always").unwrap().0), 1, 1),
+            (format!("{}\n{text}", &format!("{event:#}").trim_end_matches('}')), 1, 1),
+            (format!("[\n{},\n{text}]\n", text.trim()), 2, 0),
+        ] {
+            let found = summary(&log);
+            assert_eq!((found.pods, found.unreadable_lines), (pods, unreadable), "{log}");
+            let expected = if unreadable == 0 { Status::Supported } else { Status::Unknown };
+            assert_eq!(found.status(), expected, "{log}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_too_long_is_counted() {
+        let filler = "x".repeat(TEXT_BYTES_MAX);
+        let found = summary(&format!("{{\"{filler}\": 1}}\n"));
+        assert_eq!((found.pods, found.unreadable_lines), (0, 1));
+    }
+
+    #[test]
+    fn what_a_later_webhook_gives_back_has_no_culprit() {
+        let field = "/spec/initContainers/0/restartPolicy";
+        let remove = json!([{"op": "remove", "path": field}]);
+        let add = json!([{"op": "add", "path": field, "value": "Always"}]);
+        let annotations = json!({
+            "patch.webhook.admission.k8s.io/round_0_index_0": patch("early", remove),
+            "patch.webhook.admission.k8s.io/round_0_index_1": patch("late", add),
+        });
+        let found = summary(&event(annotations, true));
+        assert_eq!((found.pods, found.culprits.len()), (1, 0));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub(crate) struct Loss {
     /// Of the operation in the patch, from 0, and the operation itself.
     pub(crate) index: usize,
     pub(crate) operation: Value,
+    /// A later webhook gave it back. Known at the end of a chain only.
+    pub(crate) is_mended: bool,
 }
 
 /// How far a pod is known.
@@ -68,13 +70,21 @@ pub(crate) fn apply(
     let losses = lost.filter_map(|(container, fate)| {
         let (_, index) = *culprits.iter().find(|(culprit, _)| *culprit == container)?;
         let operation = operations.get(index)?.clone();
-        Some(Loss { container, fate, index, operation })
+        Some(Loss { container, fate, index, operation, is_mended: false })
     });
     Ok(losses.collect())
 }
 
+/// At the end of a chain of patches: what its pod has again has not been lost.
+pub(crate) fn mark_mended<'a>(losses: impl Iterator<Item = &'a mut Loss>, pod: &Value) {
+    let sidecars = comparison::sidecars(&pod["spec"]);
+    for loss in losses {
+        loss.is_mended = sidecars.contains(&loss.container);
+    }
+}
+
 /// Whether an operation can change which containers are native sidecars.
-fn is_about_containers(operation: &Value) -> bool {
+pub(super) fn is_about_containers(operation: &Value) -> bool {
     let paths = ["path", "from"].into_iter().filter_map(|key| operation[key].as_str());
     paths.filter_map(|path| patch::segments(path).ok()).any(|path| {
         let path: Vec<_> = path.iter().map(String::as_str).collect();
@@ -153,6 +163,20 @@ mod tests {
             ]),
             &[],
         );
+    }
+
+    #[test]
+    fn what_a_later_patch_gives_back_is_mended() {
+        let field = "/spec/initContainers/1/restartPolicy";
+        let remove = [json!({"op": "remove", "path": field})];
+        let add = [json!({"op": "add", "path": field, "value": "Always"})];
+        let mut pod = pod();
+        let mut losses = apply(&mut pod, &remove, Fidelity::Exact).unwrap();
+        mark_mended(losses.iter_mut(), &pod);
+        assert!(!losses[0].is_mended);
+        assert!(apply(&mut pod, &add, Fidelity::Exact).unwrap().is_empty());
+        mark_mended(losses.iter_mut(), &pod);
+        assert!(losses[0].is_mended);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! In go a document and one operation, out comes the changed document or why not. Applying them one
 //! by one is the reason to have this at all: only so the operation that took the field is known,
 //! and a library applies all or nothing. Values are moved as they are, with their order and the
-//! digits of their numbers. Like the API server it accepts no index behind the end of a list and
-//! no removal of what is not there; negative indices, which its library takes, are refused, because
-//! no generator of patches writes them.
+//! digits of their numbers. Where the API server's library is not the standard's, this follows the
+//! library, because that is what happens to the pod: a negative index counts from the end of a
+//! list, zeros before an index are read over, and a test for null passes where an object has no
+//! such member. Like it this accepts no index behind the end and no removal of what is not there.
 
 use serde_json::Value;
 
@@ -51,10 +52,15 @@ pub(crate) fn apply(document: &mut Value, operation: &Value) -> Result<(), Patch
             let copied = find(document, from)?.clone();
             add(document, path, copied)
         }
-        "test" => match find(document, path)? == operation.get("value").unwrap_or(&Value::Null) {
-            true => Ok(()),
-            false => Err(PatchError::TestFailed(path.to_owned())),
-        },
+        "test" => {
+            let expected = operation.get("value").unwrap_or(&Value::Null);
+            let passes = match find(document, path) {
+                Ok(found) => found == expected,
+                Err(_) if expected.is_null() => is_absent_member(document, path),
+                Err(error) => return Err(error),
+            };
+            passes.then_some(()).ok_or_else(|| PatchError::TestFailed(path.to_owned()))
+        }
         _ => Err(PatchError::Malformed),
     }
 }
@@ -76,10 +82,20 @@ fn missing(pointer: &str) -> PatchError {
     PatchError::Missing(pointer.to_owned())
 }
 
-/// An index as RFC 6901 writes it: no sign, no leading zero.
-fn index(segment: &str) -> Option<usize> {
-    let is_plain = segment == "0" || !segment.starts_with(['0', '+']);
-    segment.parse().ok().filter(|_| is_plain)
+/// A place in a list with `places` of them, if there is such a place.
+fn index(segment: &str, places: usize) -> Option<usize> {
+    let index: isize = segment.parse().ok()?;
+    let index = match index < 0 {
+        true => places.checked_sub(index.unsigned_abs())?,
+        false => index.unsigned_abs(),
+    };
+    Some(index).filter(|index| *index < places)
+}
+
+/// Whether the last segment alone names nothing, in an object that is there.
+fn is_absent_member(document: &Value, pointer: &str) -> bool {
+    let holder = pointer.rsplit_once('/').map(|(holder, _)| find(document, holder));
+    matches!(holder, Some(Ok(Value::Object(_))))
 }
 
 fn find<'a>(document: &'a Value, pointer: &str) -> Result<&'a Value, PatchError> {
@@ -87,7 +103,7 @@ fn find<'a>(document: &'a Value, pointer: &str) -> Result<&'a Value, PatchError>
     for segment in segments(pointer)? {
         let next = match place {
             Value::Object(map) => map.get(&segment),
-            Value::Array(list) => index(&segment).and_then(|index| list.get(index)),
+            Value::Array(list) => index(&segment, list.len()).and_then(|index| list.get(index)),
             _ => None,
         };
         place = next.ok_or_else(|| missing(pointer))?;
@@ -106,7 +122,7 @@ fn holder<'a>(
     for segment in segments {
         let next = match place {
             Value::Object(map) => map.get_mut(&segment),
-            Value::Array(list) => index(&segment).and_then(|index| list.get_mut(index)),
+            Value::Array(list) => index(&segment, list.len()).and_then(|index| list.get_mut(index)),
             _ => None,
         };
         place = next.ok_or_else(|| missing(pointer))?;
@@ -124,8 +140,8 @@ fn add(document: &mut Value, pointer: &str, value: Value) -> Result<(), PatchErr
             map.insert(last, value);
         }
         Value::Array(list) => {
-            let place = if last == "-" { Some(list.len()) } else { index(&last) };
-            let place = place.filter(|place| *place <= list.len());
+            let places = list.len() + 1;
+            let place = if last == "-" { Some(list.len()) } else { index(&last, places) };
             list.insert(place.ok_or_else(|| missing(pointer))?, value);
         }
         _ => return Err(missing(pointer)),
@@ -139,9 +155,7 @@ fn remove(document: &mut Value, pointer: &str) -> Result<Value, PatchError> {
     };
     let removed = match holder {
         Value::Object(map) => map.shift_remove(&last),
-        Value::Array(list) => {
-            index(&last).filter(|place| *place < list.len()).map(|place| list.remove(place))
-        }
+        Value::Array(list) => index(&last, list.len()).map(|place| list.remove(place)),
         _ => None,
     };
     removed.ok_or_else(|| missing(pointer))
@@ -154,7 +168,7 @@ fn replace(document: &mut Value, pointer: &str, value: Value) -> Result<(), Patc
     };
     let place = match holder {
         Value::Object(map) => map.get_mut(&last),
-        Value::Array(list) => index(&last).and_then(|index| list.get_mut(index)),
+        Value::Array(list) => index(&last, list.len()).and_then(|index| list.get_mut(index)),
         _ => None,
     };
     *place.ok_or_else(|| missing(pointer))? = value;
@@ -189,8 +203,7 @@ mod tests {
             (r#"[1]"#, json!({"op": "add", "path": "/-", "value": 2}), "[1,2]"),
             (r#"[1]"#, json!({"op": "add", "path": "/1", "value": 2}), "[1,2]"),
             (r#"[1]"#, json!({"op": "add", "path": "/2", "value": 2}), "refused"),
-            (r#"[1]"#, json!({"op": "add", "path": "/01", "value": 2}), "refused"),
-            (r#"[1]"#, json!({"op": "add", "path": "/-1", "value": 2}), "refused"),
+            (r#"[1]"#, json!({"op": "add", "path": "/x", "value": 2}), "refused"),
             (r#"{}"#, json!({"op": "add", "path": "/a/b", "value": 2}), "refused"),
             (r#"{}"#, json!({"op": "add", "path": "/a"}), "refused"),
             (r#"{}"#, json!({"op": "add", "path": "/a", "value": null}), r#"{"a":null}"#),
@@ -224,6 +237,33 @@ mod tests {
         for (document, operation, expected) in cases {
             check(document, operation, expected);
         }
+    }
+
+    #[test]
+    fn what_the_api_servers_library_adds_to_the_standard() {
+        let absent = json!({"op": "test", "path": "/a/b", "value": null});
+        let cases = [
+            (r#"[1]"#, json!({"op": "add", "path": "/01", "value": 2}), "[1,2]"),
+            (r#"[1]"#, json!({"op": "add", "path": "/-1", "value": 2}), "[1,2]"),
+            (r#"[1]"#, json!({"op": "add", "path": "/-2", "value": 2}), "[2,1]"),
+            (r#"[1]"#, json!({"op": "add", "path": "/-3", "value": 2}), "refused"),
+            (r#"[1,2]"#, json!({"op": "remove", "path": "/-1"}), "[1]"),
+            (r#"[1,2]"#, json!({"op": "remove", "path": "/-3"}), "refused"),
+            (r#"[1,2]"#, json!({"op": "replace", "path": "/-2", "value": 3}), "[3,2]"),
+            (r#"[{"a":1}]"#, json!({"op": "remove", "path": "/-1/a"}), "[{}]"),
+            (r#"{"a":{}}"#, absent.clone(), r#"{"a":{}}"#),
+            (r#"{"a":{"b":null}}"#, absent.clone(), r#"{"a":{"b":null}}"#),
+            (r#"{"a":{"b":1}}"#, absent.clone(), "refused"),
+            (r#"{"a":[]}"#, json!({"op": "test", "path": "/a/0", "value": null}), "refused"),
+            ("{}", absent, "refused"),
+        ];
+        for (document, operation, expected) in cases {
+            check(document, operation, expected);
+        }
+    }
+
+    #[test]
+    fn pointers_have_a_limit() {
         let deep = json!({"op": "add", "path": "/a".repeat(200), "value": 1});
         check("{}", deep, "refused");
     }

@@ -24,6 +24,8 @@ use super::selector::{Labels, Match};
 const ROUNDS: usize = 2;
 /// Of one answer; the API server takes no larger one.
 const ANSWER_BYTES_MAX: usize = 3 << 20;
+const V1: &str = "admission.k8s.io/v1";
+const V1BETA1: &str = "admission.k8s.io/v1beta1";
 /// Who the review says that creates the pod.
 const USER: &str = "native-sidecar-probe";
 
@@ -66,7 +68,7 @@ pub(crate) async fn run(
     let mut pod = pod.clone();
     let mut steps = Vec::new();
     let mut overtaken = vec![false; hooks.len()];
-    for round in 0..ROUNDS {
+    'rounds: for round in 0..ROUNDS {
         for (index, hook) in hooks.iter().enumerate() {
             let matches = hook.matches(&Labels::of(&pod["metadata"]));
             if matches == Match::No || (round > 0 && !overtaken[index]) {
@@ -84,10 +86,11 @@ pub(crate) async fn run(
             }
             steps.push(Step { round, hook: index, is_certain, outcome, losses });
             if is_denied {
-                return steps;
+                break 'rounds;
             }
         }
     }
+    blame::mark_mended(steps.iter_mut().flat_map(|step| &mut step.losses), &pod);
     steps
 }
 
@@ -152,15 +155,15 @@ async fn call(
     if code != 200 {
         return Err(failed(format!("it answered with status {code}")));
     }
-    read_answer(&answer, &uid)
+    read_answer(&answer, version, &uid)
 }
 
 /// The version of the reviews that a webhook takes: its first one that is known here.
 fn review_version(hook: &Hook) -> Option<&'static str> {
     let versions = hook.value["admissionReviewVersions"].as_array()?;
     versions.iter().find_map(|version| match version.as_str() {
-        Some("v1") => Some("admission.k8s.io/v1"),
-        Some("v1beta1") => Some("admission.k8s.io/v1beta1"),
+        Some("v1") => Some(V1),
+        Some("v1beta1") => Some(V1BETA1),
         _ => None,
     })
 }
@@ -234,10 +237,11 @@ fn review(version: &str, uid: &str, pod: &Value) -> Value {
 }
 
 /// The operations in an answer. None at all is a webhook that changes nothing.
-fn read_answer(answer: &Value, uid: &str) -> Result<Vec<Value>, Outcome> {
+fn read_answer(answer: &Value, version: &str, uid: &str) -> Result<Vec<Value>, Outcome> {
     let failed = |message: &str| Outcome::Failed { message: message.to_owned() };
     let response = &answer["response"];
-    if response["uid"] != *uid {
+    // Of a v1beta1 review the API server does not look at it.
+    if version == V1 && response["uid"] != *uid {
         return Err(failed("its answer is to another review"));
     }
     if response["allowed"] != true {
@@ -305,13 +309,16 @@ mod tests {
     #[test]
     fn answers_of_webhooks() {
         let patch = STANDARD.encode(r#"[{"op":"remove","path":"/a"}]"#);
-        let read = |response: Value| read_answer(&json!({"response": response}), "1");
+        let read = |response: Value| read_answer(&json!({"response": response}), V1, "1");
         let operations = read(json!({"uid": "1", "allowed": true, "patch": patch})).unwrap();
         assert_eq!(operations, [json!({"op": "remove", "path": "/a"})]);
         assert_eq!(read(json!({"uid": "1", "allowed": true})), Ok(Vec::new()));
         let denied = read(json!({"uid": "1", "allowed": false, "status": {"message": "no"}}));
         assert_eq!(denied, Err(Outcome::Denied { message: "no".to_owned() }));
+        let without_uid = json!({"response": {"allowed": true}});
+        assert_eq!(read_answer(&without_uid, V1BETA1, "1"), Ok(Vec::new()));
         for response in [
+            without_uid["response"].clone(),
             json!({"uid": "2", "allowed": true}),
             json!({"uid": "1", "allowed": true, "patch": "%"}),
             json!({"uid": "1", "allowed": true, "patch": STANDARD.encode("{}")}),

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Inventory;
 use super::audit::{Summary, describe};
+use super::blame::Loss;
 use super::hook::Hook;
 use super::replay::{Outcome, Step};
 use super::selector::{Labels, Match};
@@ -85,11 +86,19 @@ impl Report {
         }
         let steps = self.steps.as_deref().unwrap_or_default();
         let any = |test: fn(&Outcome) -> bool| steps.iter().any(|step| test(&step.outcome));
-        let is_stripped = steps.iter().any(|step| !step.losses.is_empty());
-        if is_stripped || self.inventory.is_dropped_by_apiserver {
+        let denies = |step: &Step| matches!(step.outcome, Outcome::Denied { .. });
+        let is_stripped = steps.iter().flat_map(|step| &step.losses).any(|loss| !loss.is_mended);
+        if self.inventory.is_dropped_by_apiserver {
             return Status::Stripped;
         }
-        if any(|outcome| matches!(outcome, Outcome::Denied { .. })) {
+        // A pod that is denied for sure never runs without the field, whoever took it before.
+        if steps.iter().any(|step| step.is_certain && denies(step)) {
+            return Status::Policy;
+        }
+        if is_stripped {
+            return Status::Stripped;
+        }
+        if steps.iter().any(denies) {
             return Status::Policy;
         }
         match any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Skipped { .. })) {
@@ -192,7 +201,7 @@ impl Report {
             let lost: Vec<_> = step
                 .losses
                 .iter()
-                .map(|loss| format!("{} ({})", loss.container, fate_text(&loss.fate)))
+                .map(|loss| format!("{} ({})", loss.container, loss_text(loss)))
                 .collect();
             table.row([
                 step.round.to_string(),
@@ -261,6 +270,7 @@ impl Report {
                 "container": loss.container,
                 "fate": fate_text(&loss.fate),
                 "movedTo": moved_to,
+                "mended": loss.is_mended,
                 "operationIndex": loss.index,
                 "operation": loss.operation,
             })
@@ -294,6 +304,11 @@ fn answer(outcome: &Outcome) -> String {
     }
 }
 
+fn loss_text(loss: &Loss) -> String {
+    let fate = fate_text(&loss.fate);
+    if loss.is_mended { format!("{fate}, and put back later") } else { fate }
+}
+
 fn fate_text(fate: &Fate) -> String {
     match fate {
         Fate::Kept => "kept".to_owned(),
@@ -325,9 +340,10 @@ fn audit_table(summary: &Summary) -> String {
             example,
         ]);
     }
-    let mut text = match table.is_empty() {
-        true => "no webhook took the field from a pod in this log\n".to_owned(),
-        false => table.to_string(),
+    let mut text = match summary.status() {
+        Status::Stripped => table.to_string(),
+        Status::Supported => "no webhook took the field from a pod in this log\n".to_owned(),
+        _ => "this log does not tell whether a webhook took the field\n".to_owned(),
     };
     text.push_str(&format!("\npods     {} created and changed by webhooks\n", summary.pods));
     for (webhook, pods) in &summary.unclear {
@@ -366,7 +382,6 @@ fn audit_json(summary: &Summary) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::webhooks::blame::Loss;
     use crate::webhooks::hook::{self, Place};
 
     fn labels() -> Labels {
@@ -429,14 +444,20 @@ note     dry runs of this pod are refused because of old.example
             fate: Fate::Lost,
             index: 3,
             operation: json!({"op": "replace", "path": "/spec/initContainers", "value": []}),
+            is_mended: false,
         };
         let report = |steps: Vec<Step>| {
             Report::new("canary".to_owned(), inventory(), &labels(), Some(steps))
         };
+        let patched = || Outcome::Patched { operations: 4 };
+        let mended = Loss { is_mended: true, ..loss.clone() };
+        let kept = report(vec![step(patched(), vec![mended])]);
+        assert_eq!((kept.status(), kept.verdict()), (Status::Supported, Some("KEPT")));
+        assert!(kept.text(Output::Table).contains("and put back later"));
         let failed = || Outcome::Failed { message: "refused".to_owned() };
         let stripped = report(vec![
             step(failed(), Vec::new()),
-            step(Outcome::Patched { operations: 4 }, vec![loss]),
+            step(Outcome::Patched { operations: 4 }, vec![loss.clone()]),
         ]);
         assert_eq!(stripped.status(), Status::Stripped);
         let text = stripped.text(Output::Table);
@@ -445,7 +466,12 @@ note     dry runs of this pod are refused because of old.example
         assert_eq!(stripped.json()["replay"][1]["losses"][0]["operationIndex"], 3);
         assert_eq!(report(vec![step(failed(), Vec::new())]).status(), Status::Unknown);
         assert_eq!(report(vec![step(Outcome::Unchanged, Vec::new())]).status(), Status::Supported);
-        let denied = Outcome::Denied { message: "no".to_owned() };
-        assert_eq!(report(vec![step(denied, Vec::new())]).status(), Status::Policy);
+        let denied = step(Outcome::Denied { message: "no".to_owned() }, Vec::new());
+        assert_eq!(report(vec![denied.clone()]).status(), Status::Policy);
+        let strip = step(patched(), vec![loss]);
+        assert_eq!(report(vec![strip.clone(), denied.clone()]).status(), Status::Policy);
+        let perhaps = Step { is_certain: false, ..denied };
+        assert_eq!(report(vec![perhaps.clone()]).status(), Status::Policy);
+        assert_eq!(report(vec![strip, perhaps]).status(), Status::Stripped);
     }
 }

@@ -3,8 +3,8 @@
 //! In go the facts of pods and owners, out comes one drift for each step between two of them that
 //! lost a native sidecar, with the pods below it. Owners change their template while old pods live
 //! on, so two objects are compared only if their marks say one revision; where there are no such
-//! marks the drift is a possible one. A step from a ReplicaSet or Job to its pods needs none: they
-//! do not change their template.
+//! marks, or the owner's may be older than its template, the drift is a possible one. A step from a
+//! ReplicaSet or Job to its pods needs none: they do not change their template.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -72,6 +72,7 @@ fn steps(pod: &Facts, owners: &HashMap<String, Facts>) -> Vec<(Step, Fate, bool)
         let owner = lower.owner.as_ref().and_then(|owner| owners.get(&owner.uid));
         let Some(upper) = owner else { break };
         match relation(upper, lower) {
+            Relation::Same if upper.marks.may_lag && !is_fixed(upper, lower) => is_certain = false,
             Relation::Same => (),
             Relation::Unknown => is_certain = false,
             Relation::Older => break,
@@ -97,9 +98,14 @@ fn losses(upper: &Facts, lower: &Facts) -> Vec<(String, Fate)> {
     fates.into_iter().filter(|(_, fate)| *fate != Fate::Kept).collect()
 }
 
+/// Whether it never changes the template that its pods are made from.
+fn is_fixed(upper: &Facts, lower: &Facts) -> bool {
+    matches!(upper.kind.as_str(), "ReplicaSet" | "Job") && lower.kind == "Pod"
+}
+
 fn relation(upper: &Facts, lower: &Facts) -> Relation {
     let marks = match upper.kind.as_str() {
-        "ReplicaSet" | "Job" if lower.kind == "Pod" => return Relation::Same,
+        _ if is_fixed(upper, lower) => return Relation::Same,
         "StatefulSet" => (&upper.marks.update_revision, &lower.marks.update_revision),
         "DaemonSet" => (&upper.marks.template_generation, &lower.marks.template_generation),
         _ => {
@@ -201,6 +207,19 @@ mod tests {
         );
         // The ReplicaSet is of an older revision, from before the sidecar.
         check(&[pod("p1", "")], &[("ReplicaSet", replica_set("")), ("Rollout", rollout("3"))], &[]);
+        // While it is paused, or its controller is behind, it keeps the mark of its old template.
+        let mut paused = rollout("2");
+        paused["spec"]["paused"] = json!(true);
+        let mut behind = rollout("2");
+        behind["metadata"]["generation"] = json!(9);
+        behind["status"] = json!({"observedGeneration": "8"});
+        for rollout in [paused, behind] {
+            check(
+                &[pod("p1", "")],
+                &[("ReplicaSet", replica_set("")), ("Rollout", rollout)],
+                &[("Rollout/ro", "ReplicaSet", false, 1)],
+            );
+        }
         // A pod that has ended may be from before an upgrade of the cluster.
         let mut ended = pod("p1", "");
         ended["status"] = json!({"phase": "Succeeded"});
@@ -223,7 +242,11 @@ mod tests {
         let hash = |hash: &str| json!({"controller-revision-hash": hash});
         let found = [("StatefulSet/o", "Pod", true, 1)];
         check(&[pod("StatefulSet", hash("o-2"))], &[("StatefulSet", stateful.clone())], &found);
-        check(&[pod("StatefulSet", hash("o-1"))], &[("StatefulSet", stateful)], &[]);
+        check(&[pod("StatefulSet", hash("o-1"))], &[("StatefulSet", stateful.clone())], &[]);
+        stateful["metadata"]["generation"] = json!(3);
+        stateful["status"]["observedGeneration"] = json!(2);
+        let found = [("StatefulSet/o", "Pod", false, 1)];
+        check(&[pod("StatefulSet", hash("o-2"))], &[("StatefulSet", stateful)], &found);
         let mut daemon = object("DaemonSet", "o", None, NATIVE);
         let generation = json!({"deprecated.daemonset.template.generation": "4"});
         daemon["metadata"]["annotations"] = generation;

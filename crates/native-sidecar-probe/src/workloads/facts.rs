@@ -39,6 +39,9 @@ pub(crate) struct Marks {
     pub(crate) update_revision: Option<String>,
     /// The same of a DaemonSet.
     pub(crate) template_generation: Option<String>,
+    /// The marks of an owner may be those of its template before the last change: it is paused, or
+    /// its controller has not seen the change.
+    pub(crate) may_lag: bool,
 }
 
 pub(crate) fn of_pod(pod: &Value) -> Facts {
@@ -58,9 +61,22 @@ pub(crate) fn of_owner(mut object: Value, kind: &str) -> Facts {
     facts.spec = manifest::template(&object).map(|template| skeleton(template.spec));
     let marks = &mut facts.marks;
     marks.update_revision = text(&object["status"]["updateRevision"]);
+    marks.may_lag = object["spec"]["paused"] == true || is_unseen(&object);
     let annotations = &object["metadata"]["annotations"];
     marks.template_generation = text(&annotations["deprecated.daemonset.template.generation"]);
     facts
+}
+
+/// Whether the controller of an owner has not seen its last change. Those that do not say what they
+/// have seen count as up to date.
+fn is_unseen(object: &Value) -> bool {
+    // Rollouts write it as a text.
+    let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
+    let generations = (
+        number(&object["metadata"]["generation"]),
+        number(&object["status"]["observedGeneration"]),
+    );
+    matches!(generations, (Some(now), Some(seen)) if now != seen)
 }
 
 fn of_object(object: &Value, kind: &str) -> Facts {
@@ -148,5 +164,25 @@ mod tests {
         assert_eq!(facts.marks.revisions, [("a.io/revision".to_owned(), "3".to_owned())]);
         assert_eq!(facts.marks.update_revision.as_deref(), Some("web-7"));
         assert!(facts.owner.is_none());
+        assert!(!facts.marks.may_lag);
+    }
+
+    #[test]
+    fn owners_whose_marks_may_lag() {
+        let may_lag = |paused: bool, generation: Value, observed: Value| {
+            let owner = json!({
+                "metadata": {"generation": generation},
+                "spec": {"paused": paused},
+                "status": {"observedGeneration": observed},
+            });
+            of_owner(owner, "Deployment").marks.may_lag
+        };
+        assert!(!may_lag(false, json!(4), json!(4)));
+        assert!(!may_lag(false, json!(4), json!("4")));
+        assert!(!may_lag(false, json!(4), Value::Null));
+        assert!(!may_lag(false, json!(4), json!("5f7c9d")));
+        assert!(may_lag(false, json!(4), json!(3)));
+        assert!(may_lag(false, json!(4), json!("3")));
+        assert!(may_lag(true, json!(4), json!(4)));
     }
 }

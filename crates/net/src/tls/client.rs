@@ -13,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{Identity, TlsError, configure, roots};
+use super::{Identity, Roots, TlsError, configure, roots};
 
 const AUTHORITIES: &str = "the certificate authorities";
 
@@ -55,14 +55,15 @@ impl TlsClient {
     }
 }
 
-fn roots_in(text: &[u8]) -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    let (added, ignored) = roots.add_parsable_certificates(certificates(AUTHORITIES, text)?);
+fn roots_in(text: &[u8]) -> Result<Roots, TlsError> {
+    let mut store = RootCertStore::empty();
+    let given = certificates(AUTHORITIES, text)?;
+    let (added, ignored) = store.add_parsable_certificates(given.iter().cloned());
     if added == 0 {
         return Err(TlsError::NoCertificateIn { what: AUTHORITIES });
     }
     tracing::debug!(added, ignored, "Authorities are trusted");
-    Ok(roots)
+    Ok(Roots { store, given })
 }
 
 fn identity_in(identity: PemIdentity<'_>) -> Result<Identity, TlsError> {

@@ -12,7 +12,7 @@ mod world;
 
 use std::collections::{HashSet, VecDeque};
 
-use self::world::{Container, Kind, Lock, Rules, World};
+use self::world::{Container, Kind, Lock, Restart, Rules, World};
 use super::IdlePolicy;
 
 /// Rounds of calm after which everything has to be in its place.
@@ -33,7 +33,7 @@ fn comes_to_rest(mut world: World, rules: Rules) -> Result<(), &'static str> {
     }
     for round in 0..STEADY_ROUNDS {
         world.calm_round(rules, is_late(round));
-        if let Some(fault) = world.fault() {
+        if let Some(fault) = world.fault(rules) {
             return Err(fault);
         }
     }
@@ -56,12 +56,10 @@ fn runs_before_main(rules: Rules) -> Result<(), &'static str> {
 }
 
 /// Goes through all worlds; the number of them, or the first fault.
-fn check(rules: Rules) -> Result<usize, String> {
+fn check(rules: Rules, first: World) -> Result<usize, String> {
     if rules.supported {
         runs_before_main(rules)?;
     }
-    let mut first = World::new(rules.supported);
-    (first.kills, first.reboots, first.upgrades) = (3, 1, 1);
     let mut seen = HashSet::from([first]);
     let mut queue = VecDeque::from([first]);
     while let Some(world) = queue.pop_front() {
@@ -78,33 +76,58 @@ fn check(rules: Rules) -> Result<usize, String> {
     Ok(seen.len())
 }
 
-fn rules(supported: bool, contained: bool, idle: IdlePolicy) -> Rules {
-    Rules { supported, contained, idle, broken: None }
+fn rules(supported: bool, contained: bool, restart: Restart, idle: IdlePolicy) -> Rules {
+    Rules { supported, contained, restart, idle, read_only: false, broken: None }
+}
+
+fn first(supported: bool) -> World {
+    let mut world = World::new(supported);
+    (world.kills, world.reboots, world.upgrades, world.ends) = (2, 1, 1, 1);
+    world
 }
 
 #[test]
 fn one_command_whatever_happens() {
+    let mut worlds_in_all = 0;
     for supported in [false, true] {
         for contained in [false, true] {
-            for idle in [IdlePolicy::Stay, IdlePolicy::Exit] {
-                let rules = rules(supported, contained, idle);
-                let worlds = check(rules).unwrap_or_else(|fault| panic!("{rules:?}: {fault}"));
-                assert!(worlds > 1000, "{rules:?}: only {worlds} worlds");
+            for (restart, idle) in [
+                (Restart::Always, IdlePolicy::Stay),
+                (Restart::OnFailure, IdlePolicy::Exit),
+                (Restart::Never, IdlePolicy::Exit),
+                (Restart::Never, IdlePolicy::Stay),
+            ] {
+                let rules = rules(supported, contained, restart, idle);
+                let worlds = check(rules, first(supported));
+                worlds_in_all += worlds.unwrap_or_else(|fault| panic!("{rules:?}: {fault}"));
             }
         }
+    }
+    assert!(worlds_in_all > 10_000, "only {worlds_in_all} worlds");
+}
+
+/// Where containers are restarted, nothing depends on the record.
+#[test]
+fn the_record_may_be_lost() {
+    for supported in [false, true] {
+        let rules = rules(supported, false, Restart::Always, IdlePolicy::Stay);
+        let rules = Rules { read_only: true, ..rules };
+        check(rules, first(supported)).unwrap_or_else(|fault| panic!("{rules:?}: {fault}"));
     }
 }
 
 #[test]
 fn every_lock_is_needed() {
-    for (broken, expected) in [
-        (Lock::Native, "native does not run the command"),
-        (Lock::Arbiter, "main starts before the command"),
-        (Lock::Regular, "no command runs"),
-        (Lock::Active, "two commands run"),
+    for (broken, supported, expected) in [
+        (Lock::Native, true, "native does not run the command"),
+        (Lock::Arbiter, true, "main starts before the command"),
+        (Lock::Regular, false, "no command runs"),
+        (Lock::Active, true, "two commands run"),
     ] {
-        let rules = rules(true, false, IdlePolicy::Stay);
-        let fault = check(Rules { broken: Some(broken), ..rules }).unwrap_err();
+        let rules = rules(supported, false, Restart::Always, IdlePolicy::Stay);
+        // The record would stand in for the regular copy's lock.
+        let broken_rules = Rules { broken: Some(broken), read_only: true, ..rules };
+        let fault = check(broken_rules, first(supported)).unwrap_err();
         assert!(fault.starts_with(expected), "without {broken:?}: {fault}");
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Act, Active, Child, Decision, LOOK_OFTEN, LOOK_SOON, Role, View};
+use super::{Act, Active, Child, Decision, LOOK_OFTEN, LOOK_SELDOM, LOOK_SOON, Role, View};
 
 /// How `native` behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ impl Role for Native {
             },
             State::Running => match view.child {
                 Child::Ended(status) => (State::Running, Act::Exit(status)),
-                Child::Running | Child::None => (State::Running, Act::Wait(Duration::MAX)),
+                Child::Running | Child::None => (State::Running, Act::Wait(LOOK_SELDOM)),
             },
         };
         (Native { state, ..self }, act)
@@ -58,9 +58,13 @@ impl Role for Native {
 
 impl Native {
     fn prove(self, view: &View) -> (State, Act) {
-        // A retired regular copy saw both alive and left; main containers hold no lock of ours.
-        if view.arbiter || view.regular || view.decision == Some(Decision::Retired) {
+        // It was proven in this sandbox; whoever proved it may have left, and main containers hold
+        // no lock of ours.
+        if view.decision == Some(Decision::Native) {
             return (State::Standby, Act::Wait(Duration::ZERO));
+        }
+        if view.arbiter || view.regular {
+            return (State::Standby, Act::Record(Decision::Native));
         }
         match view.waited >= self.settings.wait {
             true => (State::Proving, Act::Exit(0)),

@@ -42,7 +42,7 @@ enum State {
     Killing(Reason),
     Releasing,
     Idle,
-    Leaving,
+    Noting,
     Retiring,
 }
 
@@ -80,11 +80,7 @@ impl Role for Regular {
             State::Killing(reason) => killed(view, reason),
             State::Releasing => (State::Idle, Act::Release),
             State::Idle => self.idle(view),
-            State::Leaving if view.decision == Some(Decision::Retired) => {
-                (State::Retiring, Act::Exit(0))
-            }
-            // The record could not be written, and without it native could prove nothing later.
-            State::Leaving => (State::Idle, Act::Wait(LOOK_SELDOM)),
+            State::Noting => (State::Idle, Act::Wait(LOOK_SELDOM)),
             State::Retiring => (State::Retiring, Act::Exit(0)),
         };
         (Regular { state, ..self }, act)
@@ -120,13 +116,16 @@ impl Regular {
         let looked = (State::Idle, Act::Wait(LOOK_SELDOM));
         match self.settings.idle {
             IdlePolicy::WaitMain if view.main_ended => (State::Retiring, Act::Wait(Duration::ZERO)),
-            // Not before native runs it: afterwards nobody is left to prove anything to native.
-            IdlePolicy::Exit if view.native && view.active == Active::Others => {
-                (State::Leaving, Act::Record(Decision::Retired))
+            _ if !view.native => (State::Vacant, Act::Wait(Duration::ZERO)),
+            // Whoever leaves, or is killed for good, can prove nothing to native later.
+            _ if view.decision != Some(Decision::Native) => {
+                (State::Noting, Act::Record(Decision::Native))
             }
-            IdlePolicy::Exit if view.native => (State::Idle, Act::Wait(LOOK_OFTEN)),
-            _ if view.native => looked,
-            _ => (State::Vacant, Act::Wait(Duration::ZERO)),
+            IdlePolicy::Exit if view.active == Active::Others => {
+                (State::Retiring, Act::Wait(Duration::ZERO))
+            }
+            IdlePolicy::Exit => (State::Idle, Act::Wait(LOOK_OFTEN)),
+            IdlePolicy::WaitMain | IdlePolicy::Stay => looked,
         }
     }
 }
@@ -145,8 +144,6 @@ fn compete(view: &View) -> (State, Act) {
 fn run(view: &View) -> (State, Act) {
     match view.child {
         Child::Ended(status) => (State::Running, Act::Exit(status)),
-        // It has the signal and ends by itself.
-        _ if view.stop => (State::Running, Act::Wait(LOOK_SELDOM)),
         _ if view.native => (State::Stopping(Reason::Handover), Act::Terminate),
         _ if view.main_ended => (State::Stopping(Reason::MainEnded), Act::Terminate),
         _ => (State::Running, Act::Wait(LOOK_SELDOM)),

@@ -26,9 +26,17 @@ async fn pages_are_put_together() {
     let items = server.api("", Proof::None, patient()).list("/api?a=b").await.unwrap();
     assert_eq!(items, [0, 1, 2]);
     let lines = server.lines();
-    assert_eq!(lines[0], "0 GET /api?a=b&limit=500 HTTP/1.1");
-    assert_eq!(lines[2], "0 GET /api?a=b&limit=500&continue=2%2F HTTP/1.1");
+    assert_eq!(lines[0], "0 GET /api?a=b&limit=100 HTTP/1.1");
+    assert_eq!(lines[2], "0 GET /api?a=b&limit=100&continue=2%2F HTTP/1.1");
     assert_eq!(lines.len(), 3);
+}
+
+#[tokio::test]
+async fn large_objects_come_in_small_pages() {
+    let server = server(0);
+    let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    server.api("", Proof::None, patient()).list(path).await.unwrap();
+    assert_eq!(server.lines()[0], format!("0 GET {path}?limit=20 HTTP/1.1"));
 }
 
 #[tokio::test]

@@ -133,3 +133,37 @@ async fn a_refusal_is_not_read_as_data() {
     let silent = read((Vec::new(), Then::Hang), hasty(), 1).await.0.unwrap_err();
     assert!(matches!(silent, Failure::TimedOut { .. }), "{silent}");
 }
+
+#[tokio::test]
+async fn json_comes_zipped_up_to_a_size() {
+    let text = format!("[{}0]", "1,".repeat(50_000));
+    let bytes = answer("200 OK\r\ncontent-encoding: gzip", zipped(text.as_bytes()));
+    let server = FakeServer::start(move |_, _| (bytes.clone(), Then::Keep));
+    let mut api = server.api("", Proof::None, patient());
+    assert_eq!(api.get("/x").await.unwrap().as_array().unwrap().len(), 50_001);
+    assert!(server.requests().remove(0).contains("accept-encoding: gzip\r\n"));
+    drop(api);
+    let limits = Limits { body_bytes_max: 100_000, ..patient() };
+    let failure = server.api("", Proof::None, limits).get("/x").await.unwrap_err();
+    assert!(matches!(failure, Failure::TooLarge { bytes_max: 100_000, .. }), "{failure}");
+}
+
+/// As a page of a large list over a slow line.
+#[tokio::test]
+async fn json_that_keeps_coming_is_not_cut_off() {
+    let text = format!("[{}0]", "1,".repeat(50_000));
+    let slowly = Then::Slowly(4, Duration::from_millis(400));
+    let server = FakeServer::start(move |_, _| (answer("200 OK", &text), slowly));
+    let limits = Limits { request_timeout: Duration::from_secs(1), ..patient() };
+    let whole = server.api("", Proof::None, limits).get("/x").await.unwrap();
+    assert_eq!(whole.as_array().unwrap().len(), 50_001);
+}
+
+#[tokio::test]
+async fn a_zipped_refusal_can_be_read() {
+    let body = zipped(br#"{"reason":"Forbidden","message":"no"}"#);
+    let bytes = answer("403 Forbidden\r\ncontent-encoding: gzip", body);
+    let server = FakeServer::start(move |_, _| (bytes.clone(), Then::Keep));
+    let failure = server.api("", Proof::None, patient()).get("/x").await.unwrap_err();
+    assert_eq!(failure.to_string(), "403 no");
+}

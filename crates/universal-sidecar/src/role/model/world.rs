@@ -28,8 +28,19 @@ pub(super) struct Rules {
     /// The pod's containers share their processes' fate: a killed supervisor leaves no orphan.
     pub(super) contained: bool,
     pub(super) idle: IdlePolicy,
+    pub(super) restart: Restart,
+    /// The record cannot be written.
+    pub(super) read_only: bool,
     /// A lock that does not work.
     pub(super) broken: Option<Lock>,
+}
+
+/// `restartPolicy` of the pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Restart {
+    Always,
+    OnFailure,
+    Never,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +73,7 @@ pub(super) struct Process {
 pub(super) enum Container {
     Waiting,
     Alive(Process),
-    /// Has ended with success at least once since the sandbox is there.
+    /// Has ended, and is not started again unless the kubelet always does.
     Ended,
 }
 
@@ -81,6 +92,10 @@ pub(super) struct World {
     pub(super) reboots: u8,
     /// To native sidecars, by a new kubelet under the running pod.
     pub(super) upgrades: u8,
+    /// Commands that end by themselves.
+    pub(super) ends: u8,
+    /// Nobody is left to prove anything but the arbiter, so patience counts. See `reboot`.
+    last_witness: bool,
 }
 
 impl World {
@@ -96,6 +111,8 @@ impl World {
             kills: 0,
             reboots: 0,
             upgrades: 0,
+            ends: 0,
+            last_witness: false,
         }
     }
 
@@ -140,8 +157,8 @@ impl World {
             (Kind::Arbiter, true) => !ended(Kind::Arbiter) && self.observed,
             (Kind::Arbiter, false) => !ended(Kind::Arbiter) && ended(Kind::Native),
             (Kind::Regular, _) => {
-                let stays_ended = rules.idle == IdlePolicy::Exit;
-                ended(Kind::Arbiter) && !(stays_ended && ended(Kind::Regular))
+                let again = rules.restart == Restart::Always || !ended(Kind::Regular);
+                ended(Kind::Arbiter) && again
             }
         }
     }
@@ -222,8 +239,13 @@ impl World {
             Some(Act::Start) => process.child = Child::Running,
             Some(Act::Terminate) => process.terminated = true,
             Some(Act::Kill) => process.child = Child::Ended(137),
+            Some(Act::Record(_)) if rules.read_only => {}
             Some(Act::Record(decision)) => self.record = Some(decision),
-            Some(Act::Exit(_)) => *self.container_mut(kind) = Container::Ended,
+            Some(Act::Exit(status)) => {
+                let again = status != 0 && rules.restart != Restart::Never;
+                *self.container_mut(kind) =
+                    if again { Container::Waiting } else { Container::Ended };
+            }
         }
     }
 
@@ -233,18 +255,49 @@ impl World {
         if process.child == Child::Running && !rules.contained {
             self.orphans += 1;
         }
-        *self.container_mut(kind) = Container::Waiting;
+        let again = rules.restart != Restart::Never || kind != Kind::Regular;
+        *self.container_mut(kind) = if again { Container::Waiting } else { Container::Ended };
     }
 
-    fn reboot(&self) -> World {
-        // Another generation: the old record counts for nothing.
-        let (kills, reboots, upgrades) = (self.kills, self.reboots - 1, self.upgrades);
-        World { kills, reboots, upgrades, ..World::new(self.supported) }
+    /// Whether the pod goes on after this death: without restarts it fails with its first failed
+    /// init container that is no native sidecar.
+    fn may_kill(&self, rules: Rules, kind: Kind) -> bool {
+        let is_over = match kind {
+            Kind::Native => !self.supported,
+            Kind::Arbiter => true,
+            Kind::Regular => false,
+        };
+        self.kills > 0 && !(is_over && rules.restart == Restart::Never)
+    }
+
+    /// Everything dies and init containers run again, in another generation: the old record counts
+    /// for nothing. What has succeeded for good is not run again; then the arbiter is the last that
+    /// native can see, and if either loses patience before they meet, native is never proven. No
+    /// protocol helps that: until they have met, the model is patient and kills nobody.
+    fn reboot(&self, rules: Rules) -> World {
+        let succeeded = rules.restart == Restart::OnFailure && self.regular == Container::Ended;
+        World {
+            native: Container::Waiting,
+            arbiter: Container::Waiting,
+            regular: if succeeded { Container::Ended } else { Container::Waiting },
+            observed: false,
+            orphans: 0,
+            record: None,
+            reboots: self.reboots - 1,
+            last_witness: succeeded,
+            ..*self
+        }
     }
 
     /// Everything that can happen next.
     pub(super) fn next(&self, rules: Rules) -> Vec<World> {
         let mut all = Vec::new();
+        if self.last_witness {
+            let mut world = *self;
+            world.calm_round(rules, false);
+            world.last_witness = world.arbiter != Container::Ended;
+            return vec![world];
+        }
         let mut with = |change: &dyn Fn(&mut World)| {
             let mut world = *self;
             change(&mut world);
@@ -265,7 +318,13 @@ impl World {
             if process.terminated && process.child == Child::Running {
                 with(&|world| world.end_child(kind));
             }
-            if self.kills > 0 {
+            if self.ends > 0 && process.child == Child::Running {
+                with(&|world| {
+                    world.ends -= 1;
+                    world.end_child(kind);
+                });
+            }
+            if self.may_kill(rules, kind) {
                 with(&|world| {
                     world.kills -= 1;
                     world.kill(rules, kind);
@@ -275,10 +334,12 @@ impl World {
         if self.orphans > 0 {
             with(&|world| world.orphans -= 1);
         }
-        if self.reboots > 0 {
-            all.push(self.reboot());
+        // Without restarts a pod that has run fails instead.
+        if self.reboots > 0 && rules.restart != Restart::Never {
+            all.push(self.reboot(rules));
         }
-        if self.upgrades > 0 && !self.supported {
+        // Without restarts the regular copy may be gone for good, and nobody else saw native live.
+        if self.upgrades > 0 && !self.supported && rules.restart != Restart::Never {
             all.push(World { supported: true, upgrades: self.upgrades - 1, ..*self });
         }
         all
@@ -305,7 +366,13 @@ impl World {
     }
 
     /// Whether this is how it should be for good.
-    pub(super) fn fault(&self) -> Option<&'static str> {
+    pub(super) fn fault(&self, rules: Rules) -> Option<&'static str> {
+        let unproven = !self.supported
+            || rules.restart == Restart::Never && self.record != Some(Decision::Native);
+        if unproven && self.regular == Container::Ended {
+            // It ran the command and is not started again: the pod is over.
+            return (self.commands() > 1).then_some("two commands run");
+        }
         let runs = |kind| self.process(kind).is_some_and(|it| it.child == Child::Running);
         match self.supported {
             _ if self.commands() > 1 => Some("two commands run"),
