@@ -152,11 +152,14 @@ impl<'a> Driver<'a> {
                 }
                 Act::Kill => self.family.send(Signal::KILL),
                 Act::Record(decision) => {
-                    tracing::info!(decision = decision.word(), "Decided");
-                    if let Err(error) = room.decide(decision)
-                        && !std::mem::replace(&mut unwritten, true)
-                    {
-                        tracing::warn!(%error, "Decision not written down, and tried again");
+                    let decided = decision.word();
+                    match room.decide(decision) {
+                        Ok(()) => tracing::info!(decided, "Decided"),
+                        Err(_) if unwritten => {}
+                        Err(error) => {
+                            tracing::warn!(decided, %error, "Decision not written down");
+                            unwritten = true;
+                        }
                     }
                 }
                 Act::Exit(status) => {

@@ -50,16 +50,17 @@ pub fn run_wrapped(wrapped: &Wrapped) -> Result<u8, RoomError> {
     let unusable = |source| RoomError::Unusable { path: "signals".into(), source };
     let mut family = Family::new().map_err(unusable)?;
     let mut held: Vec<Held> = Vec::new();
-    let mut ends: Vec<Draft> = Vec::new();
+    let (mut ends, mut untold) = (Vec::new(), Vec::new());
     for room in &wrapped.rooms {
         held.push(take_own(room, MAIN, &mut family)?);
-        // While the lock is held the record counts for nothing, so it can be written before the
-        // end: whatever ends this process then, the freed lock tells of it.
-        let written = match wrapped.restarted_on_failure {
-            false => room.end_of_main().and_then(Draft::publish),
-            true => room.main_runs().and_then(|()| room.end_of_main()).map(|end| ends.push(end)),
-        };
-        written.map_err(|source| room.unusable("main", source))?;
+        match prepare_end(room, wrapped.restarted_on_failure) {
+            Ok(draft) => ends.extend(draft),
+            // No reason not to run: there may be space at the end.
+            Err(error) => {
+                tracing::warn!(%error, "End of the main container cannot be written down yet");
+                untold.push(room);
+            }
+        }
     }
     if family.stop {
         return Ok(STOPPED);
@@ -74,8 +75,9 @@ pub fn run_wrapped(wrapped: &Wrapped) -> Result<u8, RoomError> {
     };
     family.clear().map_err(unusable)?;
     if status == 0 || !wrapped.restarted_on_failure {
-        for end in ends {
-            if let Err(error) = end.publish() {
+        let late = untold.into_iter().map(Room::end_of_main);
+        for end in ends.into_iter().map(Ok).chain(late) {
+            if let Err(error) = end.and_then(Draft::publish) {
                 tracing::error!(%error, "End of the main container not written down");
             }
         }
@@ -85,6 +87,17 @@ pub fn run_wrapped(wrapped: &Wrapped) -> Result<u8, RoomError> {
         }
     }
     Ok(status)
+}
+
+/// While main's lock is held its end counts for nothing, so it is written down before: whatever ends
+/// this process then, the freed lock tells of it. Where a failure is not the end, it stays a draft.
+fn prepare_end(room: &Room, restarted_on_failure: bool) -> io::Result<Option<Draft>> {
+    if restarted_on_failure {
+        room.main_runs()?;
+        return room.end_of_main().map(Some);
+    }
+    room.end_of_main()?.publish()?;
+    Ok(None)
 }
 
 /// Asks until the sidecar says yes or the time is over: it may start later than the main container.
