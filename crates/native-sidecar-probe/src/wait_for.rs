@@ -45,7 +45,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// tcp://HOST:PORT, http(s)://HOST[:PORT]/PATH, dns://NAME, file:///PATH or unix:///PATH; all
+    /// tcp://HOST:PORT, http(s)://HOST:PORT/PATH, dns://NAME, file:///PATH or unix:///PATH; all
     /// must be met, and of several in one argument, with commas between them, any one
     #[arg(value_name = "CONDITION", required = true)]
     conditions: Vec<String>,
