@@ -55,6 +55,9 @@ pub(crate) struct Client {
     park: Vec<u8>,
     /// Bytes of `park` that are still wanted.
     parked: usize,
+    /// Bytes of replies before their turn that are not in `park`, and the memory that they hold.
+    apart: usize,
+    apart_held: usize,
     pub(crate) outbox: Outbox,
     pub(crate) waker: Option<Waker>,
     /// Requests under way, and the size that their replies lately had in bytes, by [`Kind`].
@@ -164,6 +167,8 @@ impl Client {
             first_slot: 0,
             park: Vec::new(),
             parked: 0,
+            apart: 0,
+            apart_held: 0,
             outbox: Outbox::default(),
             waker: None,
             kinds: FIRST_REPLIES.map(|count| Replies::expected(limit / count)),
@@ -216,13 +221,16 @@ impl Client {
 
     /// Bytes of replies that have not left.
     pub(crate) fn queued(&self) -> usize {
-        self.outbox.len() + self.parked
+        self.outbox.len() + self.parked + self.apart
     }
 
     /// What it holds apart from itself.
     pub(crate) fn held(&self) -> Held {
         Held {
-            memory: self.unparsed.capacity() + self.park.capacity() + self.outbox.held(),
+            memory: self.unparsed.capacity()
+                + self.park.capacity()
+                + self.apart_held
+                + self.outbox.held(),
             requests: self.unparsed.len(),
             replies: self.queued(),
             expected: self.expected_by_all(),
@@ -231,13 +239,13 @@ impl Client {
 
     /// Bytes that the replies under way are likely to have.
     pub(crate) fn expected(&self) -> usize {
-        self.kinds.iter().map(|kind| kind.under_way * kind.bytes).sum()
+        self.kinds.iter().map(|kind| kind.under_way as usize * kind.bytes).sum()
     }
 
     /// The same for the thread's account, where large guesses would add up to more than there is.
     fn expected_by_all(&self) -> usize {
         let bytes = |kind: &Replies| if kind.is_seen { kind.bytes } else { GUESS_MAX };
-        let of = |kind: &Replies| kind.under_way * bytes(kind).min(kind.bytes);
+        let of = |kind: &Replies| kind.under_way as usize * bytes(kind).min(kind.bytes);
         let is_open_ended = self.is_open_ended();
         if is_open_ended { 0 } else { self.kinds.iter().map(of).sum() }
     }
@@ -257,7 +265,83 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
+    use std::io::IoSlice;
+
+    use tokio::net::UnixStream;
+    use tokio::runtime::Builder;
+
     use super::*;
+    use crate::outbox::{Blocks, SLICES_MAX};
+
+    /// Gives a test a client over a connection that takes what is written.
+    fn with_client(test: impl FnOnce(Client, UnixStream)) {
+        let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            ours.writable().await.unwrap();
+            let session = Session::new(1, true);
+            test(Client::new(1, 0, Socket::Unix(ours), session, Duration::ZERO, 1 << 20), theirs);
+        });
+    }
+
+    fn take_all(client: &mut Client, blocks: &mut Blocks) -> Vec<u8> {
+        let mut taken = Vec::new();
+        while !client.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = client.outbox.slices(&mut slices);
+            let before = taken.len();
+            slices[..count].iter().for_each(|slice| taken.extend_from_slice(slice));
+            client.outbox.consume(taken.len() - before, blocks);
+        }
+        taken
+    }
+
+    #[test]
+    fn replies_of_any_size_leave_in_the_order_of_the_requests() {
+        with_client(|mut client, _theirs| {
+            let mut random = fastrand::Rng::with_seed(7);
+            let mut blocks = Blocks::default();
+            for _ in 0..100 {
+                let reply = |n: u8| vec![n; random.usize(1..40 * 1024)];
+                let replies: Vec<Vec<u8>> = (0..9).map(reply).collect();
+                let slot = |_| client.push_slot(SlotState::Waiting, Kind::Value);
+                let slots: Vec<SlotNumber> = replies.iter().map(slot).collect();
+                let mut order: Vec<usize> = (0..replies.len()).collect();
+                random.shuffle(&mut order);
+                let mut queued = 0;
+                for i in order {
+                    client.reply(slots[i], &replies[i], &mut blocks);
+                    queued += replies[i].len();
+                    assert_eq!(client.queued(), queued);
+                    assert!(client.held().memory >= queued);
+                }
+                assert_eq!(take_all(&mut client, &mut blocks), replies.concat());
+                assert_eq!((client.queued(), client.held().memory), (0, 0));
+            }
+        });
+    }
+
+    #[test]
+    fn only_a_large_reply_that_nothing_else_waits_for_is_written_through() {
+        with_client(|mut client, _theirs| {
+            let mut blocks = Blocks::default();
+            let large = [b'x'; 32 * 1024];
+            let written = |client: &mut Client| client.write_through(&large, Duration::ZERO);
+            let first = client.push_slot(SlotState::Waiting, Kind::Value);
+            let second = client.push_slot(SlotState::Waiting, Kind::Value);
+            assert_eq!(written(&mut client), 0, "two are waited for");
+            client.reply(first, b"first", &mut blocks);
+            assert_eq!(written(&mut client), 0, "the first has not left");
+            take_all(&mut client, &mut blocks);
+            assert_eq!(client.write_through(b"small", Duration::ZERO), 0);
+            assert_eq!(written(&mut client), large.len());
+            client.reply(second, b"", &mut blocks);
+            assert_eq!(written(&mut client), 0, "nobody asked");
+            client.push_slot(SlotState::Waiting, Kind::Value);
+            client.ending = Ending::Now;
+            assert_eq!(written(&mut client), 0, "it is closed");
+        });
+    }
 
     #[test]
     fn ten_thousand_clients_fit_a_small_container() {

@@ -16,7 +16,7 @@ use resp::{Protocol, ReplyScan};
 use tokio::time::Sleep;
 
 use crate::client::{ClientRef, SlotNumber};
-use crate::outbox::Outbox;
+use crate::outbox::{Blocks, Outbox};
 use crate::socket::Socket;
 
 /// Bytes that wait to be written; with more, clients are not read.
@@ -157,6 +157,18 @@ impl Lane {
             timer: None,
             timer_at: Duration::MAX,
         }
+    }
+
+    /// Takes a part of a request. A large one is written at once, as far as the server takes it.
+    pub(crate) fn push(&mut self, bytes: &[u8], now: Duration, blocks: &mut Blocks) {
+        let mut rest = bytes;
+        if self.outbox.is_empty() {
+            self.wrote = now;
+            if let Some(socket) = &self.socket {
+                rest = &bytes[socket.write_through(bytes)..];
+            }
+        }
+        self.outbox.push(rest, blocks);
     }
 
     /// The client that held it up has room, or has gone; always false. What is behind had no chance

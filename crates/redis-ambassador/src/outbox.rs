@@ -108,6 +108,18 @@ impl Outbox {
         }
     }
 
+    /// Takes the blocks of `other`, of which nothing is written, behind what is there.
+    pub(crate) fn append(&mut self, other: Outbox) {
+        debug_assert_eq!(other.written, 0, "it was only gathered");
+        if self.is_empty() {
+            *self = other;
+        } else if !other.is_empty() {
+            self.len += other.len;
+            self.more.push_back(other.head);
+            self.more.extend(other.more);
+        }
+    }
+
     /// The first unwritten bytes, and how many slices they fill.
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
         slices[0] = IoSlice::new(&self.head[self.written..]);
@@ -156,7 +168,13 @@ mod tests {
         let mut expected: VecDeque<u8> = VecDeque::new();
         for _ in 0..2000 {
             let piece: Vec<u8> = (0..random.usize(..3 * 1024)).map(|_| random.u8(..)).collect();
-            outbox.push(&piece, &mut blocks);
+            if random.bool() {
+                outbox.push(&piece, &mut blocks);
+            } else {
+                let mut apart = Outbox::default();
+                apart.push(&piece, &mut blocks);
+                outbox.append(apart);
+            }
             expected.extend(&piece);
             let shown = contents(&outbox);
             assert!(expected.iter().zip(&shown).all(|(a, b)| a == b));

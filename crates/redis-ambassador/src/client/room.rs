@@ -49,7 +49,8 @@ impl Kind {
 /// Replies of one kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Replies {
-    pub(super) under_way: usize,
+    /// At most `SLOTS_MAX`.
+    pub(super) under_way: u32,
     pub(super) bytes: usize,
     /// Whether `bytes` is more than a guess.
     pub(super) is_seen: bool,

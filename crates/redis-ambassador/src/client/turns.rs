@@ -1,14 +1,19 @@
 //! The replies to a client, each in its turn.
 //!
 //! In come replies in any order, out go their bytes in the order of the requests. What comes before
-//! its turn is copied to the park, a buffer that exists only while anything is in it.
+//! its turn is copied to the park, a buffer that exists only while anything is in it; a large reply
+//! to blocks of its own, which need no second copy when its turn comes.
 
-use super::{Client, Kind};
+use std::time::Duration;
+
+use super::{Client, Ending, Kind};
 use crate::merge::Merge;
-use crate::outbox::Blocks;
+use crate::outbox::{Blocks, Outbox};
 
 /// Parked bytes from which holes are worth closing.
 const PARK_COMPACT_BYTES: usize = 64 * 1024;
+/// Replies from this size on are not put into the park.
+const APART_MIN_BYTES: usize = 16 * 1024;
 
 /// The place of one reply.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(crate) enum SlotState {
         at: usize,
         len: usize,
     },
+    /// Too large for the park.
+    Apart(Box<Outbox>),
     /// Parts come from several servers.
     Merging,
     /// All parts are there.
@@ -76,6 +83,20 @@ impl Client {
         }
     }
 
+    /// Writes a large part of a reply at once, if the client waits for no other and has nothing
+    /// else to be written; tells how many bytes its socket took.
+    pub(crate) fn write_through(&mut self, bytes: &[u8], now: Duration) -> usize {
+        let is_alone = self.slots.len() == 1 && !self.slots[0].silent && self.outbox.is_empty();
+        if !is_alone || self.ending == Ending::Now {
+            return 0;
+        }
+        let written = self.socket.write_through(bytes);
+        if written > 0 {
+            self.last_write = now;
+        }
+        written
+    }
+
     /// The reply in front has left; those behind it that are there leave too.
     pub(crate) fn left(&mut self, reply_bytes: usize, blocks: &mut Blocks) {
         self.pop(reply_bytes);
@@ -112,7 +133,7 @@ impl Client {
         while !self.slots.is_empty() {
             self.pop(0);
         }
-        self.parked = 0;
+        (self.parked, self.apart, self.apart_held) = (0, 0, 0);
         blocks.give(std::mem::take(&mut self.park));
     }
 
@@ -145,6 +166,21 @@ impl Client {
                     }
                     self.pop(len);
                 }
+                SlotState::Apart(_) => {
+                    let silent = front.silent;
+                    let front = self.slots.front_mut().expect("just seen");
+                    let state = std::mem::replace(&mut front.state, SlotState::Leaving);
+                    let SlotState::Apart(mut apart) = state else { unreachable!("just seen") };
+                    let len = apart.len();
+                    self.apart -= len;
+                    self.apart_held -= apart.held();
+                    if silent {
+                        apart.clear(blocks);
+                    } else {
+                        self.outbox.append(*apart);
+                    }
+                    self.pop(len);
+                }
                 SlotState::Merged(_) => {
                     let silent = front.silent;
                     let before = self.outbox.len();
@@ -166,6 +202,13 @@ impl Client {
     }
 
     fn parked(&mut self, reply: &[u8], blocks: &mut Blocks) -> SlotState {
+        if reply.len() >= APART_MIN_BYTES {
+            let mut apart = Box::<Outbox>::default();
+            apart.push(reply, blocks);
+            self.apart += apart.len();
+            self.apart_held += apart.held();
+            return SlotState::Apart(apart);
+        }
         if self.park.capacity() == 0 {
             self.park = blocks.take();
         }

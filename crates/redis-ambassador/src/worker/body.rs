@@ -192,7 +192,7 @@ impl Worker {
         }
         if let Some(lane) = lane {
             let lane = &mut self.lanes[lane];
-            lane.outbox.push(&rest[..count], &mut self.blocks);
+            lane.push(&rest[..count], self.now, &mut self.blocks);
             lane.wake();
         }
         count

@@ -81,10 +81,7 @@ impl Worker {
     /// Sends a request of a client over a lane.
     pub(super) fn send(&mut self, lane: usize, frame: &[u8], waiter: Waiter) {
         let lane = &mut self.lanes[lane];
-        if lane.outbox.is_empty() {
-            lane.wrote = self.now;
-        }
-        lane.outbox.push(frame, &mut self.blocks);
+        lane.push(frame, self.now, &mut self.blocks);
         lane.waiters.push_back(waiter);
         lane.wake();
         let counters = self.shared.counters.pool(lane.pool).server(lane.server);

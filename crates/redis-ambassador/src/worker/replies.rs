@@ -1,9 +1,9 @@
 //! The turn of a lane's task: write what has gathered, read, hand out replies.
 //!
 //! A reply whose client is next in turn goes straight from the read buffer to the client's outbox,
-//! piece by piece if it is large. If that client has no room, the lane is not read until it has, or
-//! until the client has held it up for too long and is closed. A reply that comes before its turn
-//! is kept until it is whole.
+//! piece by piece if it is large, or to its socket if the client waits for nothing else. If that
+//! client has no room, the lane is not read until it has, or until the client has held it up for
+//! too long and is closed. A reply that comes before its turn is kept until it is whole.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -102,6 +102,7 @@ impl Worker {
             }
         }
         let mut scratch = self.take_scratch();
+        let start = scratch.len();
         let lane = &mut self.lanes[key];
         let socket = lane.socket.as_mut().expect("a lane that is up has a socket");
         let read = socket.poll_read(context, &mut scratch);
@@ -111,7 +112,7 @@ impl Worker {
                 let (pool, server) = (lane.pool, lane.server);
                 let counters = self.shared.counters.pool(pool).server(server);
                 counters.reply_bytes.add(*count as u64);
-                self.hand_out(key, &scratch)
+                self.hand_out(key, &scratch[start..])
             }
             _ => Ok(()),
         };
@@ -213,6 +214,9 @@ impl Worker {
             lane.partial = Vec::new();
             return None;
         };
+        let is_next = lane.partial.is_empty();
+        let written = if is_next { client.write_through(piece, self.now) } else { 0 };
+        let piece = &piece[written..];
         if lane.partial.is_empty() && is_whole && piece.len() == lane.reply_bytes {
             client.reply(slot, piece, &mut self.blocks);
         } else if client.is_first(slot) {
