@@ -15,6 +15,7 @@ use crate::setting;
 
 /// The flags of the log, as typed.
 #[derive(Debug, Args)]
+#[group(skip)] // an image may have a group of this name
 pub(crate) struct LogArgs {
     /// error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]

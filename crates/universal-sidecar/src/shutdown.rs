@@ -89,8 +89,9 @@ pub fn run_wrapped(wrapped: &Wrapped) -> Result<u8, RoomError> {
     Ok(status)
 }
 
-/// While main's lock is held its end counts for nothing, so it is written down before: whatever ends
-/// this process then, the freed lock tells of it. Where a failure is not the end, it stays a draft.
+/// While main's lock is held its end counts for nothing, so it is written down before: whatever
+/// ends this process then, the freed lock tells of it. Where a failure is not the end, it stays a
+/// draft.
 fn prepare_end(room: &Room, restarted_on_failure: bool) -> io::Result<Option<Draft>> {
     if restarted_on_failure {
         room.main_runs()?;
