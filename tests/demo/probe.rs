@@ -28,11 +28,13 @@ pub(crate) fn run(tell: &dyn Fn(String)) -> (String, bool) {
     cluster.node("new", NEW, Gate::Default).node("old", OLD, Gate::Default);
     let mut question = probe();
     question.args(["cluster", "--output=table"]);
-    question.args([format!("--server={}", cluster.proxy_url())]);
+    question.arg(format!("--kubeconfig={}", cluster.kubeconfig().display()));
     question.arg(format!("--kubelet-ca={}", cluster.kubelet_ca_file().display()));
     let output = question.stdout(Stdio::piped()).output().unwrap();
     let mixed = output.status.code() == Some(MIXED);
-    (String::from_utf8(output.stdout).unwrap(), sidecar && mixed)
+    let text = String::from_utf8(output.stdout).unwrap();
+    let table = text.lines().take_while(|line| !line.starts_with("advice"));
+    (table.fold(String::new(), |table, line| table + line + "\n"), sidecar && mixed)
 }
 
 /// True if one copy answered at a time, and the right one.
