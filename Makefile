@@ -3,6 +3,8 @@
 
 CARGO ?= cargo
 HISTORIES ?= 10000
+SIDECARS := --bin log-shipper --bin nginx-adapter --bin redis-ambassador
+TOOLS := --bin native-sidecar-probe
 
 .PHONY: help demo test bench-logs bench-nginx bench-redis histories fmt setup binaries
 
@@ -10,8 +12,8 @@ help: ## Shows this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## A real nginx through rotation, kill -9 of the shipper and SIGTERM: every line arrives and is counted; two redis-servers behind one address; one sidecar on two kinds of node
-	$(CARGO) build --quiet --release --locked --bin log-shipper --bin nginx-adapter \
-		--bin redis-ambassador --bin native-sidecar-probe --bin demo
+	$(CARGO) build --quiet --release --locked $(SIDECARS) --bin demo
+	$(CARGO) build --quiet --profile tool --locked $(TOOLS)
 	$(CARGO) run --quiet --release --locked --bin demo
 
 test: setup ## Formatting, lints, documentation, all tests: what .ci/run runs
@@ -21,10 +23,10 @@ test: setup ## Formatting, lints, documentation, all tests: what .ci/run runs
 	$(MAKE) binaries
 	scripts/test.sh
 
-binaries: ## The binaries that the tests run: debug ones, and release where size and memory count
+binaries: ## The binaries that the tests run: debug ones, and those of the images
 	$(CARGO) build --workspace --bins --locked
-	$(CARGO) build --release --locked --bin log-shipper --bin nginx-adapter --bin redis-ambassador \
-		--bin native-sidecar-probe
+	$(CARGO) build --release --locked $(SIDECARS)
+	$(CARGO) build --profile tool --locked $(TOOLS)
 
 bench-logs: setup ## Measures log-shipper beside cat, tail, rsyslog (20 minutes); ARGS=--quick for a first look
 	$(CARGO) build --quiet --release --locked --bin log-shipper --bin bench-logs

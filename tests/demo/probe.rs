@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use e2e::binary::built;
+use e2e::binary::{built, released};
 use e2e::kube_api::{FakeCluster, Gate};
 use e2e::metrics;
 use e2e::pace::{SOON, wait_until};
@@ -75,5 +75,5 @@ fn start_role(room: &Path, role: &str, words: &[&str]) -> Guard {
 }
 
 fn probe() -> Command {
-    command(built("native-sidecar-probe"))
+    command(released("native-sidecar-probe"))
 }

@@ -4,29 +4,32 @@
 //! puts them: beside the folder `deps` of the running test. They are not built from here, because
 //! cargo inside cargo waits for its own lock.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Path of a binary of this workspace, built in the same profile as the test.
 pub fn built(name: &str) -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let folder = own.parent().unwrap();
-    // Tests are in `deps`, programs such as the demo are beside the binary.
-    let profile = if folder.ends_with("deps") { folder.parent().unwrap() } else { folder };
-    let binary = profile.join(name);
-    assert!(
-        binary.is_file(),
-        "no {}: run `cargo build --workspace --bins` first (with the profile of the tests)",
-        binary.display()
-    );
-    binary
+    found(profile_folder().join(name), "cargo build --workspace --bins")
 }
 
-/// The same of the release profile, for tests of memory, whatever profile they are built in.
+/// The same of the profile that its image has, for tests of memory, whatever profile they are
+/// built in.
 pub fn released(name: &str) -> PathBuf {
-    let own = built(name);
-    let profiles = own.parent().and_then(Path::parent).unwrap();
-    let binary = profiles.join("release").join(name);
-    assert!(binary.is_file(), "no {}: run `make binaries` first", binary.display());
+    let profile = if name == "native-sidecar-probe" { "tool" } else { "release" };
+    found(profile_folder().with_file_name(profile).join(name), "make binaries")
+}
+
+/// Tests are in `deps` below it, programs such as the demo are in it.
+fn profile_folder() -> PathBuf {
+    let mut folder = std::env::current_exe().unwrap();
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    folder
+}
+
+fn found(binary: PathBuf, command: &str) -> PathBuf {
+    assert!(binary.is_file(), "no {}: run `{command}` first", binary.display());
     binary
 }
 

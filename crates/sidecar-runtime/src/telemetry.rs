@@ -106,4 +106,8 @@ fn report_panic(info: &panic::PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("no message");
     let location = info.location().map(ToString::to_string).unwrap_or_default();
     tracing::error!(message_of_panic = message, location, "Panicked");
+    // Nothing unwinds to where the status is chosen.
+    #[cfg(panic = "abort")]
+    #[expect(clippy::exit, reason = "the alternative is a core dump")]
+    std::process::exit(crate::exit::Exit::Broken.status().into());
 }
