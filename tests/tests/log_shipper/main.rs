@@ -17,5 +17,6 @@ mod nginx;
 mod outage;
 mod polling;
 mod rotation;
+mod secured;
 mod settings;
 mod sinks;
