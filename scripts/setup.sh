@@ -32,6 +32,10 @@ NEEDED='
   ruby:ruby
   podman:podman
   runc:runc
+  dockerd:docker.io
+  docker:docker.io
+  docker-compose:docker-compose
+  debootstrap:debootstrap
   ip:iproute2
   mkfs.ext4:e2fsprogs
   mount:mount
@@ -47,8 +51,9 @@ NEEDED_FILES='
   /usr/share/doc/php-redis:php-redis
   /usr/share/doc/ruby-redis:ruby-redis
 '
-# folder:packages, the clients that the tests of redis-ambassador run
+# folder:packages, the clients that the tests of redis-ambassador run, and Kubernetes' schemas
 PYTHON_CLIENTS='
+  kubernetes-validate:kubernetes-validate==1.37.0
   redis-py-5:redis==5.3.1
   redis-py-8:redis==8.1.0
   glide:valkey-glide-sync==2.6.0
