@@ -18,6 +18,7 @@ pub mod certificates;
 pub mod client;
 pub mod cost;
 pub mod curl;
+pub mod dashboards;
 pub mod exporter;
 pub mod kube_api;
 pub mod ledger;

@@ -56,13 +56,44 @@ impl Prometheus {
     /// The series that answer an expression now, each with its value.
     pub fn query(&self, expression: &str) -> BTreeMap<Labels, String> {
         let path = format!("/api/v1/query?query={}", percent_encoded(expression));
-        let answer = Request::get(&path).send(&self.address.into());
-        let answer = answer.ok().and_then(|it| serde_json::from_slice::<Value>(&it.body).ok());
         // Not there yet while it starts.
-        let Some(answer) = answer else { return BTreeMap::new() };
-        assert_eq!(answer["status"], "success", "{expression}: {answer}");
-        let result = answer["data"]["result"].as_array().unwrap();
-        result.iter().map(series).collect()
+        let Some(data) = self.data(&path) else { return BTreeMap::new() };
+        data["result"].as_array().unwrap().iter().map(series).collect()
+    }
+
+    /// The series that answer an expression from one Unix time to another, every `step` seconds;
+    /// each with its times and values.
+    pub fn query_range(
+        &self,
+        expression: &str,
+        from: u64,
+        to: u64,
+        step: u64,
+    ) -> BTreeMap<Labels, Vec<(f64, f64)>> {
+        let query = percent_encoded(expression);
+        let path = format!("/api/v1/query_range?query={query}&start={from}&end={to}&step={step}");
+        let data = self.data(&path).expect("it answered before");
+        data["result"].as_array().unwrap().iter().map(points).collect()
+    }
+
+    /// The alerts of its rule file as its API shows them, each with the name of its group.
+    pub fn alerting_rules(&self) -> Vec<(String, Value)> {
+        let Some(data) = self.data("/api/v1/rules?type=alert") else { return Vec::new() };
+        let mut all = Vec::new();
+        for group in data["groups"].as_array().unwrap() {
+            let name = group["name"].as_str().unwrap();
+            let rules = group["rules"].as_array().unwrap().iter();
+            all.extend(rules.map(|rule| (name.to_owned(), rule.clone())));
+        }
+        all
+    }
+
+    /// What its API answers with; None while nobody answers.
+    fn data(&self, path: &str) -> Option<Value> {
+        let answer = Request::get(path).send(&self.address.into()).ok()?;
+        let mut answer: Value = serde_json::from_slice(&answer.body).ok()?;
+        assert_eq!(answer["status"], "success", "{path}: {answer}");
+        Some(answer["data"].take())
     }
 
     /// Waits for an answer with at least one series.
@@ -109,9 +140,19 @@ fn configuration(jobs: &[(&str, SocketAddr)]) -> String {
 }
 
 fn series(entry: &Value) -> (Labels, String) {
+    (labels(entry), entry["value"][1].as_str().unwrap().to_owned())
+}
+
+fn points(entry: &Value) -> (Labels, Vec<(f64, f64)>) {
+    let point = |pair: &Value| {
+        (pair[0].as_f64().unwrap(), pair[1].as_str().unwrap().parse::<f64>().unwrap())
+    };
+    (labels(entry), entry["values"].as_array().unwrap().iter().map(point).collect())
+}
+
+fn labels(entry: &Value) -> Labels {
     let labels = entry["metric"].as_object().unwrap().iter();
-    let labels = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()));
-    (labels.collect(), entry["value"][1].as_str().unwrap().to_owned())
+    labels.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect()
 }
 
 fn percent_encoded(text: &str) -> String {
