@@ -1,5 +1,6 @@
-//! Writes the first inputs of every target into `corpus/`: one of each kind of frame and of each
-//! way to call a command. The fuzzer makes the rest from them.
+//! Writes the first inputs of every target into `corpus/`: one of each kind of frame, of each way
+//! to call a command, of each spelling of a metric or a manifest. The fuzzer makes the rest from
+//! them.
 
 use std::path::Path;
 use std::{fs, io};
@@ -42,9 +43,40 @@ const WORDS: [&str; 6] = [
     "a\nLIMIT\n0\n1\nSTORE\nd\nSTOREDIST\ne",
 ];
 
+/// As recorded; the unit tests of the reader have the same files.
+const BODIES: [&str; 2] = [
+    include_str!("../../crates/native-sidecar-probe/src/cluster/gate/api-server-1.36.3.prom"),
+    include_str!("../../crates/native-sidecar-probe/src/cluster/gate/kubelet-1.36.3.prom"),
+];
+
+const METRICS: [&str; 5] = [
+    "kubernetes_feature_enabled{name=\"SidecarContainers\",stage=\"BETA\"} 1\n# EOF\n",
+    "kubernetes_feature_enabled { stage = \"\" , name = \"SidecarContainers\", }  0e+00 17\r\n",
+    "kubernetes_feature_enabled{name=\"AllBeta\",x=\"a\\\"\\\\\\n\"} 0 # {a=\"b\"} 2\n",
+    "kubernetes_feature_enabled{name=\"SidecarContainers\"} NaN\nup 1\n",
+    "process_start_time_seconds 1.7e+09\n",
+];
+
+const MANIFESTS: [&str; 8] = [
+    "kind: Pod\nspec:\n  initContainers:\n  - name: b\n    restartPolicy: Always\n",
+    "kind: List\nitems:\n- {kind: CronJob, spec: {jobTemplate: {spec: {template: {spec: {}}}}}}\n",
+    r#"{"kind": "Job", "spec": {"template": {"spec": {"containers": [{"image": "a"}]}}}}"#,
+    "---\na: &a [1.50, 0x1F, 0o7, ~, yes, .inf, 2001-01-01]\nb: [*a, *a]\n...\n--- !!str 7\n",
+    "<<: [{a: 1}, {b: 2}]\nc: |2-\n   x\nd: >+\n  y\n\n\"\\u00e9\\/\": 'it''s'\n? [k]\n: v\n",
+    "a: 1\na: 2\n",
+    "a: &a [*a]\n",
+    "\u{feff}%YAML 1.2\n---\n# c\n\ta: 1e400\n",
+];
+
 fn main() -> io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    for (target, frames) in [("requests", &REQUESTS[..]), ("replies", &REPLIES[..])] {
+    for (i, manifest) in MANIFESTS.iter().enumerate() {
+        write(&corpus.join("manifests"), &i.to_string(), &[manifest.as_bytes()])?;
+    }
+    let metrics = [&BODIES[..], &METRICS[..]].concat();
+    for (target, frames) in
+        [("requests", &REQUESTS[..]), ("replies", &REPLIES[..]), ("gates", &metrics)]
+    {
         for (i, frame) in frames.iter().enumerate() {
             for cut in CUTS {
                 write(&corpus.join(target), &format!("{i}-{cut}"), &[&[cut], frame.as_bytes()])?;

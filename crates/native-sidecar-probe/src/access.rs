@@ -5,7 +5,6 @@
 //! rejected setting.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use kube_api::{Access, AccessError, AccessOptions, Api, Limits};
 use sidecar_runtime::{Rejections, setting};
@@ -63,7 +62,8 @@ pub(crate) struct Connection {
 
 /// None if a value was rejected. Nothing has been asked yet.
 pub(crate) fn api(args: &Args, rejections: &mut Rejections) -> Option<Connection> {
-    let timeout = rejections.parse("request-timeout", &args.request_timeout, positive);
+    let timeout =
+        rejections.parse("request-timeout", &args.request_timeout, setting::positive_duration);
     let namespace = match &args.namespace {
         None => Some(None),
         Some(name) => rejections.parse("namespace", name, namespace_name).map(Some),
@@ -96,26 +96,30 @@ fn options(args: &Args) -> AccessOptions {
     }
 }
 
-/// Names the flag where one is to blame, and the kubeconfig elsewhere.
+/// Names the flag where one is to blame, and where the API server was found elsewhere.
 fn reject(error: &AccessError, args: &Args, rejections: &mut Rejections) {
-    match error {
+    let file = match error {
         AccessError::Option { option, value, reason } => {
-            rejections.reject(option.trim_start_matches('-'), value, reason);
+            return rejections.reject(option.trim_start_matches('-'), value, reason);
         }
-        AccessError::Nowhere => rejections.reject("server", "", error),
-        _ => {
-            let file = args.kubeconfig.as_deref().unwrap_or_default();
-            rejections.reject("kubeconfig", file, net::with_causes(error));
-        }
-    }
-}
-
-fn positive(text: &str) -> Result<Duration, String> {
-    match setting::duration(text) {
-        Ok(Duration::ZERO) => Err("has to be more than 0s".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(error.to_string()),
-    }
+        AccessError::Nowhere => return rejections.reject("server", "", error),
+        AccessError::File { file, .. } => file.to_str(),
+        AccessError::Tls { place, .. } => Some(place.as_str()),
+        _ => None,
+    };
+    let files = [
+        ("token-file", &args.token_file),
+        ("certificate-authority", &args.certificate_authority),
+        ("client-certificate", &args.client_certificate),
+        ("client-key", &args.client_key),
+    ];
+    let given = files.into_iter().find(|(_, given)| given.is_some() && given.as_deref() == file);
+    let (flag, value) = match (given, &args.kubeconfig, &args.server) {
+        (Some(blamed), _, _) => blamed,
+        (None, None, server @ Some(_)) => ("server", server),
+        (None, kubeconfig, _) => ("kubeconfig", kubeconfig),
+    };
+    rejections.reject(flag, value.as_deref().unwrap_or_default(), net::with_causes(error));
 }
 
 /// It becomes a part of paths.

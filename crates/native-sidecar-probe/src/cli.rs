@@ -2,7 +2,7 @@
 //!
 //! In go the arguments, out comes the status of the one command that ran. Values are read by the
 //! commands' own modules, all of them before any work. The roles of `universal` are dispatched
-//! like all others and start no runtime; only a command that talks to a server calls [`block_on`].
+//! like all others and start no runtime; only a command that talks to a server calls [`ask`].
 
 use std::future::Future;
 use std::io::{self, BufWriter, StdoutLock, Write};
@@ -10,6 +10,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 use clap::{Parser, Subcommand};
 use sidecar_runtime::Rejections;
 
+use crate::ending::Ending;
 use crate::status::Status;
 use crate::{cluster, crds, dry_run, lint, universal, wait_for, webhooks, workloads};
 
@@ -115,16 +116,47 @@ impl Write for Stdout {
     }
 }
 
-/// Runs a command that talks to servers, on this thread.
+/// Runs what talks to servers, on this thread, until a signal comes; not at all if a setting was
+/// rejected.
 ///
 /// # Errors
-/// The runtime cannot be made: no descriptors are left.
-pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+/// The status to end with: a setting was rejected, a signal came, or the runtime cannot be made
+/// because no descriptors are left.
+pub(crate) fn ask<T>(
+    rejections: &Rejections,
+    question: impl Future<Output = T>,
+) -> Result<T, Status> {
+    if !rejections.is_empty() {
+        return Err(Status::Rejected);
+    }
+    match block_on(question) {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => {
+            tracing::warn!("Ended by a signal");
+            Err(Status::Unfinished)
+        }
+        Err(error) => {
+            tracing::error!(%error, "Cannot start a runtime");
+            Err(Status::CannotStart)
+        }
+    }
+}
+
+/// `None` after a signal.
+fn block_on<T>(question: impl Future<Output = T>) -> io::Result<Option<T>> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_io().enable_time().build()?;
-    let outcome = runtime.block_on(work);
+    let outcome = runtime.block_on(async {
+        let mut ending = Ending::new()?;
+        // A question that knows the signals itself comes first.
+        tokio::select! {
+            biased;
+            answer = question => Ok(Some(answer)),
+            () = ending.wait() => Ok(None),
+        }
+    });
     runtime.shutdown_background();
-    Ok(outcome)
+    outcome
 }
 
 #[cfg(test)]

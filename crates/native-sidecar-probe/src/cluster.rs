@@ -68,7 +68,7 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) 
     let selector = args.selector.filter(|selector| !selector.is_empty());
     let asking = Rc::clone(&settings);
     let survey = async move { survey::cluster(api, selector.as_deref(), &asking).await };
-    conclude(Question::Cluster, &settings, survey, out)
+    conclude(Question::Cluster, &settings, rejections, survey, out)
 }
 
 /// `node NAME`.
@@ -78,7 +78,7 @@ pub(crate) fn run_node(args: NodeArgs, rejections: &mut Rejections, out: &mut dy
     let (Some(name), Some((api, settings))) = (name, ready) else { return Status::Rejected };
     let asking = Rc::clone(&settings);
     let survey = async move { survey::node(api, &name, &asking).await };
-    conclude(Question::Node, &settings, survey, out)
+    conclude(Question::Node, &settings, rejections, survey, out)
 }
 
 /// Everything that was typed, checked; nothing has been asked yet.
@@ -90,7 +90,8 @@ fn ready(
     let settings = Settings::new(asking, rejections);
     let connection = access::api(access, rejections);
     let (settings, api) = (settings?, connection?.api);
-    settings.check_trust(&api, rejections)?;
+    let file = asking.kubelet_ca.as_deref().unwrap_or_default();
+    settings.check_trust(&api, file, rejections)?;
     Some((api, Rc::new(settings)))
 }
 
@@ -114,16 +115,14 @@ fn not_asked(failure: &Failure) -> Findings {
 fn conclude(
     question: Question,
     settings: &Settings,
+    rejections: &Rejections,
     survey: impl Future<Output = Result<Findings, Failure>>,
     out: &mut dyn Write,
 ) -> Status {
     let (started, now) = (Instant::now(), SystemTime::now());
-    let found = match cli::block_on(LocalSet::new().run_until(survey)) {
+    let found = match cli::ask(rejections, LocalSet::new().run_until(survey)) {
         Ok(found) => found,
-        Err(error) => {
-            tracing::error!(%error, "Cannot start a runtime");
-            return Status::CannotStart;
-        }
+        Err(status) => return status,
     };
     let unreachable = matches!(&found, Err(failure) if failure.is_unreachable());
     let findings = found.unwrap_or_else(|failure| not_asked(&failure));

@@ -9,7 +9,7 @@ use std::io::Write;
 
 use kube_api::Failure;
 use serde_json::{Value, json};
-use sidecar_runtime::{Rejections, setting};
+use sidecar_runtime::Rejections;
 
 use self::schema::{Place, Places};
 use crate::access;
@@ -33,18 +33,10 @@ pub(crate) struct Args {
     /// Files with definitions, instead of those of the cluster; - is stdin
     #[arg(long, short = 'f', value_name = "FILE", num_args = 1.., value_delimiter = ',')]
     file: Vec<String>,
-    /// The form of the report: table or json
-    #[arg(long, short = 'o', value_name = "FORM", default_value = "table")]
-    output: String,
+    #[command(flatten)]
+    output: table::OutputArgs,
     #[command(flatten)]
     access: access::Args,
-}
-
-/// The form of a report.
-#[derive(Debug, Clone, Copy)]
-enum Output {
-    Table,
-    Json,
 }
 
 /// What was looked at, and found.
@@ -56,49 +48,34 @@ struct Report {
 }
 
 pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) -> Status {
-    let forms = [("table", Output::Table), ("json", Output::Json)];
-    let output = rejections.parse("output", &args.output, setting::one_of(&forms));
+    let output = args.output.read(rejections);
     let report = match args.file.is_empty() {
-        true => of_cluster(&args.access, output.is_some(), rejections),
+        true => of_cluster(&args.access, rejections),
         false => of_files(&args.file, rejections),
     };
-    let report = match report {
-        Ok(Some(report)) => report,
-        Ok(None) => return Status::Rejected,
-        Err(error) => {
-            tracing::error!(%error, "Cannot start a runtime");
-            return Status::CannotStart;
+    match (report, output) {
+        (Ok(report), Some(output)) => {
+            table::print(out, output.text(|| report.table(), || report.json()));
+            report.status()
         }
-    };
-    match output {
-        None => return Status::Rejected,
-        Some(Output::Table) => table::print(out, report.table()),
-        Some(Output::Json) => table::print(out, format!("{:#}\n", report.json())),
+        (Err(status), _) => status,
+        (Ok(_), None) => Status::Rejected,
     }
-    report.status()
 }
 
-/// `None` after a rejection.
-fn of_cluster(
-    access: &access::Args,
-    is_accepted: bool,
-    rejections: &mut Rejections,
-) -> std::io::Result<Option<Report>> {
-    let Some(mut connection) = access::api(access, rejections).filter(|_| is_accepted) else {
-        return Ok(None);
-    };
+fn of_cluster(access: &access::Args, rejections: &mut Rejections) -> Result<Report, Status> {
+    let mut connection = access::api(access, rejections).ok_or(Status::Rejected)?;
     let places = |definition: Value| Some(schema::places(&definition));
-    let listed = cli::block_on(listing::collect(&mut connection.api, PATH, places))?;
+    let listed = cli::ask(rejections, listing::collect(&mut connection.api, PATH, places))?;
     let mut report = Report::default();
     match listed {
         Ok(definitions) => definitions.into_iter().for_each(|places| report.add(places)),
         Err(failure) => report.failure = Some(failure),
     }
-    Ok(Some(report))
+    Ok(report)
 }
 
-/// `None` after a rejection.
-fn of_files(files: &[String], rejections: &mut Rejections) -> std::io::Result<Option<Report>> {
+fn of_files(files: &[String], rejections: &mut Rejections) -> Result<Report, Status> {
     let limits = manifest::Limits {
         bytes_max: FILE_BYTES_MAX,
         depth_max: 200,
@@ -106,22 +83,18 @@ fn of_files(files: &[String], rejections: &mut Rejections) -> std::io::Result<Op
         ..manifest::Limits::default()
     };
     let mut report = Report::default();
-    let mut is_accepted = true;
     for file in files {
         let text = rejections.parse("file", file, |path| source::read(path, FILE_BYTES_MAX));
         let read =
             |text: String| rejections.parse("file", file, |_| manifest::read(&text, &limits));
-        let Some(documents) = text.and_then(read) else {
-            is_accepted = false;
-            continue;
-        };
+        let Some(documents) = text.and_then(read) else { continue };
         for object in documents.iter().flat_map(|document| document.objects()) {
             if object.value["kind"] == "CustomResourceDefinition" {
                 report.add(schema::places(object.value));
             }
         }
     }
-    Ok(Some(report).filter(|_| is_accepted))
+    if rejections.is_empty() { Ok(report) } else { Err(Status::Rejected) }
 }
 
 impl Report {
@@ -244,9 +217,7 @@ spec:
         std::fs::write(&path, text).unwrap();
         let mut rejections = Rejections::default();
         let files = [path.to_str().unwrap().to_owned()];
-        let report = of_files(&files, &mut rejections).unwrap();
-        assert!(rejections.is_empty());
-        report.unwrap()
+        of_files(&files, &mut rejections).unwrap()
     }
 
     #[test]
@@ -265,7 +236,8 @@ looked   at 1 definitions with 1 pod templates
         let keeping = OLD.replace("{name: {type: string}}", "{restartPolicy: {type: string}}");
         assert_eq!(report(&keeping).status(), Status::Supported);
         let mut rejections = Rejections::default();
-        assert!(of_files(&["/nowhere".to_owned()], &mut rejections).unwrap().is_none());
+        let refused = of_files(&["/nowhere".to_owned()], &mut rejections);
+        assert_eq!(refused.unwrap_err(), Status::Rejected);
         assert!(!rejections.is_empty());
     }
 }

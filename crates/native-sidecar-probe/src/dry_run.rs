@@ -12,10 +12,10 @@ use std::io::Write;
 use kube_api::{Api, Failure};
 use manifest::Version;
 use serde_json::Value;
-use sidecar_runtime::{Rejections, setting};
+use sidecar_runtime::Rejections;
 
 use self::refusal::Refusal;
-use self::report::{Output, Trial};
+use self::report::Trial;
 use self::request::{Collection, Namespace};
 use self::verdict::Answer;
 use crate::access;
@@ -38,17 +38,15 @@ const DRY_RUN_SINCE: u32 = 18;
 pub(crate) struct Args {
     #[command(flatten)]
     subject: subject::Args,
-    /// The form of the report: table or json
-    #[arg(long, short = 'o', value_name = "FORM", default_value = "table")]
-    output: String,
+    #[command(flatten)]
+    output: table::OutputArgs,
     #[command(flatten)]
     access: access::Args,
 }
 
 pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) -> Status {
     let subject = args.subject.read(rejections);
-    let forms = [("table", Output::Table), ("json", Output::Json)];
-    let output = rejections.parse("output", &args.output, setting::one_of(&forms));
+    let output = args.output.read(rejections);
     let connection = access::api(&args.access, rejections);
     let (Some(subject), Some(output), Some(connection)) = (subject, output, connection) else {
         return Status::Rejected;
@@ -58,15 +56,12 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) 
     let Some(namespace) = rejections.parse("namespace", &name, Namespace::parse) else {
         return Status::Rejected;
     };
-    match cli::block_on(ask(connection.api, namespace, subject)) {
+    match cli::ask(rejections, ask(connection.api, namespace, subject)) {
         Ok(trial) => {
             table::print(out, trial.report(output));
             trial.verdict().status()
         }
-        Err(error) => {
-            tracing::error!(%error, "Cannot start a runtime");
-            Status::CannotStart
-        }
+        Err(status) => status,
     }
 }
 

@@ -6,6 +6,7 @@ mod cluster;
 mod comparison;
 mod crds;
 mod dry_run;
+mod ending;
 mod lint;
 mod listing;
 mod source;

@@ -1,8 +1,8 @@
 //! The exit statuses: a verdict is the answer that a script reads.
 //!
 //! 1 to 7 say what was found; the rest are those of all images (64 a setting was rejected, 69 it
-//! cannot start, 70 an invariant broke, 75 the time was over). A wrapped command's own status is
-//! passed on as it is.
+//! cannot start, 70 an invariant broke, 75 it was ended before its end). A wrapped command's own
+//! status is passed on as it is.
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) enum Status {
     Rejected,
     /// A file or directory keeps it from starting.
     CannotStart,
-    /// The deadline came before the end.
+    /// The deadline or a signal came before the end.
     Unfinished,
     /// Of the wrapped command.
     Command(u8),

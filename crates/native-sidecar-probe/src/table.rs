@@ -1,4 +1,4 @@
-//! Text for people: columns that line up, and how anything reaches stdout.
+//! Text for people: columns that line up, their form, and how anything reaches stdout.
 //!
 //! In go cells as text, out come lines. What a cluster says is not ours, so no control character
 //! of it reaches a terminal: each becomes a space. Widths count characters, which is right for the
@@ -6,6 +6,9 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::io::Write;
+
+use serde_json::Value;
+use sidecar_runtime::{Rejections, setting};
 
 /// Between two columns.
 const GAP: &str = "   ";
@@ -49,6 +52,42 @@ impl Display for Table {
             writeln!(formatter, "{}", line.trim_end())?;
         }
         Ok(())
+    }
+}
+
+/// The flag for the form of a report.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutputArgs {
+    /// The form of the report: table or json
+    #[arg(long, short = 'o', value_name = "FORM", default_value = "table")]
+    output: String,
+}
+
+/// The form of a report: for people or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    Table,
+    Json,
+}
+
+impl OutputArgs {
+    pub(crate) fn read(&self, rejections: &mut Rejections) -> Option<Output> {
+        let forms = [("table", Output::Table), ("json", Output::Json)];
+        rejections.parse("output", &self.output, setting::one_of(&forms))
+    }
+}
+
+impl Output {
+    /// The report in this form.
+    pub(crate) fn text(
+        self,
+        table: impl FnOnce() -> String,
+        json: impl FnOnce() -> Value,
+    ) -> String {
+        match self {
+            Output::Table => table(),
+            Output::Json => format!("{:#}\n", json()),
+        }
     }
 }
 

@@ -127,29 +127,25 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) 
     match args.role {
         RoleArgs::Native(args) => {
             let wait = rejections.parse("native-wait", &args.native_wait, setting::duration);
-            let Some(wait) = wait.filter(|_| rejections.is_empty()) else {
-                return Status::Rejected;
-            };
+            let Some(wait) = wait else { return Status::Rejected };
             let command = command(args.command);
-            in_room(&args.room, |room| run_native(room, NativeSettings { wait }, &command))
+            in_room(&args.room, rejections, |room| {
+                run_native(room, NativeSettings { wait }, &command)
+            })
         }
         RoleArgs::Arbiter(args) => {
             let settle = rejections.parse("settle", &args.settle, setting::duration);
-            let Some(settle) = settle.filter(|_| rejections.is_empty()) else {
-                return Status::Rejected;
-            };
-            in_room(&args.room, |room| run_arbiter(room, ArbiterSettings { settle }))
+            let Some(settle) = settle else { return Status::Rejected };
+            in_room(&args.room, rejections, |room| run_arbiter(room, ArbiterSettings { settle }))
         }
         RoleArgs::Regular(args) => {
             let settings = regular_settings(&args, rejections);
-            let Some(settings) = settings.filter(|_| rejections.is_empty()) else {
-                return Status::Rejected;
-            };
+            let Some(settings) = settings else { return Status::Rejected };
             let command = command(args.command);
-            in_room(&args.room, |room| run_regular(room, settings, &command))
+            in_room(&args.room, rejections, |room| run_regular(room, settings, &command))
         }
-        RoleArgs::Copy(args) => copy(&args.folder),
-        RoleArgs::Ready(args) => in_room(&args, |settings| {
+        RoleArgs::Copy(args) => copy(&args.folder, rejections),
+        RoleArgs::Ready(args) => in_room(&args, rejections, |settings| {
             Ok(if status(&settings.room)?.active { Status::Supported } else { Status::Finding }
                 .code())
         }),
@@ -157,16 +153,28 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) 
     }
 }
 
-fn in_room(args: &RoomArgs, work: impl FnOnce(&Settings) -> Result<u8, RoomError>) -> Status {
+/// The room is neither made nor looked at if a setting was rejected.
+fn in_room(
+    args: &RoomArgs,
+    rejections: &mut Rejections,
+    work: impl FnOnce(&Settings) -> Result<u8, RoomError>,
+) -> Status {
+    if !rejections.is_empty() {
+        return Status::Rejected;
+    }
     let room = Room::open(&args.dir, &args.name, args.pod_uid.as_deref());
     let settings = room.map(|room| Settings { room, rest: release_after_crowd });
     match settings.and_then(|settings| work(&settings)) {
         Ok(code) => Status::Command(code),
-        Err(error) => cannot_start(&error),
+        Err(error) => cannot_start(&error, rejections),
     }
 }
 
-fn cannot_start(error: &RoomError) -> Status {
+fn cannot_start(error: &RoomError, rejections: &mut Rejections) -> Status {
+    if let RoomError::Name { name } = error {
+        rejections.reject("name", name, error);
+        return Status::Rejected;
+    }
     let reason = net::with_causes(error);
     tracing::error!(reason, "Cannot run");
     Status::CannotStart
@@ -209,7 +217,10 @@ fn pod_restart_policy(text: &str, rejections: &mut Rejections) -> Option<PodRest
     rejections.parse("pod-restart-policy", text, setting::one_of(&choices))
 }
 
-fn copy(folder: &Path) -> Status {
+fn copy(folder: &Path, rejections: &Rejections) -> Status {
+    if !rejections.is_empty() {
+        return Status::Rejected;
+    }
     match copy_program(folder) {
         Ok(place) => {
             tracing::info!(place = %place.display(), "Copied");
@@ -226,7 +237,7 @@ fn show(args: &StatusArgs, rejections: &mut Rejections, out: &mut dyn Write) -> 
     let choices = [("text", false), ("json", true)];
     let json = rejections.parse("output", &args.output, setting::one_of(&choices));
     let Some(json) = json else { return Status::Rejected };
-    in_room(&args.room, |settings| {
+    in_room(&args.room, rejections, |settings| {
         let status = status(&settings.room)?;
         let value = serde_json::json!({
             "native": status.native,

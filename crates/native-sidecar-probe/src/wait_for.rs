@@ -24,7 +24,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use sidecar_runtime::{Backoff, Rejections, setting};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
@@ -32,6 +31,7 @@ use self::attempt::{Attempt, Manners};
 use self::board::Board;
 use self::condition::Condition;
 use crate::cli;
+use crate::ending::Ending;
 use crate::status::Status;
 
 /// Each has a task and at most one connection.
@@ -96,17 +96,14 @@ enum End {
 
 pub(crate) fn run(args: Args, rejections: &mut Rejections, _out: &mut dyn Write) -> Status {
     let settings = Settings::new(args, rejections);
-    if !rejections.is_empty() {
-        return Status::Rejected;
-    }
-    let work = LocalSet::new();
-    match cli::block_on(work.run_until(wait(&settings))).flatten() {
-        Ok(End::Met) => become_command(&settings.command),
-        Ok(End::TimeOver | End::Signal) => Status::Unfinished,
-        Err(error) => {
+    match cli::ask(rejections, LocalSet::new().run_until(wait(&settings))) {
+        Ok(Ok(End::Met)) => become_command(&settings.command),
+        Ok(Ok(End::TimeOver | End::Signal)) => Status::Unfinished,
+        Ok(Err(error)) => {
             tracing::error!(%error, "Cannot wait");
             Status::CannotStart
         }
+        Err(status) => status,
     }
 }
 
@@ -130,7 +127,8 @@ impl Settings {
         }
         let timeout = rejections.parse("timeout", &args.timeout, setting::duration);
         let interval = rejections.parse("interval", &args.interval, interval);
-        let attempt = rejections.parse("attempt-timeout", &args.attempt_timeout, attempt_time);
+        let attempt =
+            rejections.parse("attempt-timeout", &args.attempt_timeout, setting::positive_duration);
         let statuses: Vec<_> = args
             .http_status
             .iter()
@@ -220,26 +218,6 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// The signals that end it. Without handlers, PID 1 would not even notice them.
-struct Ending {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Ending {
-    fn new() -> io::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
 fn become_command(command: &[OsString]) -> Status {
     let Some((program, arguments)) = command.split_first() else { return Status::Supported };
     let error = Command::new(program).args(arguments).exec();
@@ -253,11 +231,6 @@ fn interval(text: &str) -> Result<Duration, String> {
         true => Ok(interval),
         false => Err(format!("expected {} ms or more", INTERVAL_MIN.as_millis())),
     }
-}
-
-fn attempt_time(text: &str) -> Result<Duration, String> {
-    let time = setting::duration(text).map_err(|error| error.to_string())?;
-    if time.is_zero() { Err("no attempt could succeed".to_owned()) } else { Ok(time) }
 }
 
 /// `200` or `200-399`.

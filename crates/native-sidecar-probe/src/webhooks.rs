@@ -10,18 +10,18 @@ use std::net::SocketAddr;
 
 use kube_api::{Api, Failure, segment};
 use serde_json::{Value, json};
-use sidecar_runtime::{Rejections, setting};
+use sidecar_runtime::Rejections;
 
 use self::hook::{Hook, Place, PolicyBinding};
 use self::replay::Detour;
-use self::report::{Output, Report};
+use self::report::Report;
 use self::selector::Labels;
 use crate::access;
 use crate::cli;
 use crate::dry_run::request::{self, Collection, Namespace};
 use crate::status::Status;
 use crate::subject::{self, Subject};
-use crate::table;
+use crate::table::{self, Output};
 
 mod audit;
 mod blame;
@@ -56,18 +56,18 @@ pub(crate) struct Args {
     /// Reads an audit log of the API server instead of asking it; - is stdin
     #[arg(long, value_name = "FILE")]
     audit: Option<String>,
-    /// The form of the report: table or json
-    #[arg(long, short = 'o', value_name = "FORM", default_value = "table")]
-    output: String,
+    #[command(flatten)]
+    output: table::OutputArgs,
     #[command(flatten)]
     access: access::Args,
 }
 
 pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) -> Status {
-    let forms = [("table", Output::Table), ("json", Output::Json)];
-    let output = rejections.parse("output", &args.output, setting::one_of(&forms));
+    let output = args.output.read(rejections);
     if let Some(file) = &args.audit {
-        let Some(output) = output else { return Status::Rejected };
+        let Some(output) = output.filter(|_| rejections.is_empty()) else {
+            return Status::Rejected;
+        };
         return read_audit(file, output, rejections, out);
     }
     let detours = rejections.parse("connect-to", &args.connect_to, detours);
@@ -84,15 +84,12 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) 
         return Status::Rejected;
     };
     let detours = args.replay.then_some(detours);
-    match cli::block_on(ask(connection.api, subject, namespace, detours)) {
+    match cli::ask(rejections, ask(connection.api, subject, namespace, detours)) {
         Ok(report) => {
             table::print(out, report.text(output));
             report.status()
         }
-        Err(error) => {
-            tracing::error!(%error, "Cannot start a runtime");
-            Status::CannotStart
-        }
+        Err(status) => status,
     }
 }
 

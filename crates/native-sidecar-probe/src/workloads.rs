@@ -14,7 +14,7 @@ use serde_json::Value;
 use sidecar_runtime::{Rejections, setting};
 
 use self::facts::{Facts, Reference};
-use self::report::{NotFollowed, Output, Report};
+use self::report::{NotFollowed, Report};
 use self::trouble::Stuck;
 use crate::access;
 use crate::cli;
@@ -38,31 +38,26 @@ pub(crate) struct Args {
     /// How long a plain init container that is named like a sidecar runs before it counts as stuck
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     stuck_after: String,
-    /// The form of the report: table or json
-    #[arg(long, short = 'o', value_name = "FORM", default_value = "table")]
-    output: String,
+    #[command(flatten)]
+    output: table::OutputArgs,
     #[command(flatten)]
     access: access::Args,
 }
 
 pub(crate) fn run(args: Args, rejections: &mut Rejections, out: &mut dyn Write) -> Status {
-    let forms = [("table", Output::Table), ("json", Output::Json)];
-    let output = rejections.parse("output", &args.output, setting::one_of(&forms));
+    let output = args.output.read(rejections);
     let stuck_after = rejections.parse("stuck-after", &args.stuck_after, setting::duration);
     let connection = access::api(&args.access, rejections);
     let (Some(output), Some(stuck_after), Some(connection)) = (output, stuck_after, connection)
     else {
         return Status::Rejected;
     };
-    match cli::block_on(scan(connection.api, args.access.namespace, stuck_after)) {
+    match cli::ask(rejections, scan(connection.api, args.access.namespace, stuck_after)) {
         Ok(report) => {
             table::print(out, report.text(output));
             report.status()
         }
-        Err(error) => {
-            tracing::error!(%error, "Cannot start a runtime");
-            Status::CannotStart
-        }
+        Err(status) => status,
     }
 }
 

@@ -1,12 +1,12 @@
-//! The client against small blocking servers on loopback sockets, one thread each.
-//!
-//! A server is a function from (number of the connection, stream); it reads and writes raw bytes,
-//! so that a test can close, stall or answer early at an exact byte.
+//! The client's POSTs, against small blocking servers, in the clear and over TLS.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml reaches test functions, not their fixtures")]
 
+#[path = "fixtures/server.rs"]
+mod server;
+
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -16,32 +16,12 @@ use hyper::{HeaderMap, StatusCode};
 use net::{Client, ClientLimits, Phase, Response, SendError, TlsSettings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::PrivateKeyDer;
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+use self::server::{OK, PATIENCE, answer_all, answer_tls, limits, read_request, server};
+
 const NO_TLS: TlsSettings = TlsSettings { ca_file: None, client_cert: None, client_key: None };
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn limits() -> ClientLimits {
-    ClientLimits {
-        connect_timeout: PATIENCE,
-        response_timeout: PATIENCE,
-        response_body_bytes_max: 1024,
-    }
-}
-
-/// Accepts one connection after the other until the test's process ends.
-fn server(mut serve: impl FnMut(usize, TcpStream) + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for number in 0.. {
-            serve(number, listener.accept().unwrap().0);
-        }
-    });
-    address
-}
 
 fn client(url: String, limits: ClientLimits) -> Client {
     Client::new(url.parse().unwrap(), &NO_TLS, limits).unwrap()
@@ -49,29 +29,6 @@ fn client(url: String, limits: ClientLimits) -> Client {
 
 async fn post(client: &mut Client, body: &'static str) -> Result<Response, SendError> {
     client.post(&HeaderMap::new(), Bytes::from_static(body.as_bytes())).await
-}
-
-/// One request with a Content-Length, as text. None at the end of the stream.
-fn read_request(stream: &mut impl Read) -> Option<String> {
-    let mut request = Vec::new();
-    let mut byte = [0];
-    while !request.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte).ok()? == 0 {
-            return None;
-        }
-        request.push(byte[0]);
-    }
-    let head = String::from_utf8(request).unwrap();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-    let mut body = vec![0; length.parse().unwrap()];
-    stream.read_exact(&mut body).ok()?;
-    Some(head + &String::from_utf8(body).unwrap())
-}
-
-fn answer_all(stream: &mut (impl Read + Write), answer: &str) {
-    while read_request(stream).is_some() {
-        stream.write_all(answer.as_bytes()).unwrap();
-    }
 }
 
 #[tokio::test]
@@ -291,10 +248,7 @@ impl Authority {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
         let config = Arc::new(config);
-        server(move |_number, stream| {
-            let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            answer_all(&mut StreamOwned::new(tls, stream), OK);
-        })
+        server(move |_number, stream| answer_tls(&config, stream))
     }
 
     fn identity(&self, folder: &Path) -> (PathBuf, PathBuf) {

@@ -1,9 +1,9 @@
-//! `get`, and the ways to connect, against small blocking servers, one thread each.
-//!
-//! A server is a function from (number of the connection, stream); it reads and writes raw bytes,
-//! so that a test can close, stall or cut at an exact byte.
+//! `get`, and the ways to connect, against small blocking servers.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml reaches test functions, not their fixtures")]
+
+#[path = "fixtures/server.rs"]
+mod server;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -12,44 +12,17 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use hyper::{HeaderMap, StatusCode};
-use net::{
-    Address, BodyEnd, Client, ClientLimits, Dialing, Endpoint, Phase, Response, SendError,
-    TlsSettings,
-};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use net::{Address, BodyEnd, Client, Dialing, Endpoint, Phase, Response, SendError, TlsSettings};
+use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
 use tokio::time::Instant;
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+use self::server::{OK, PATIENCE, answer_all, answer_tls, limits, read_request, serve, server};
+
 const NO_TLS: TlsSettings = TlsSettings { ca_file: None, client_cert: None, client_key: None };
-const PATIENCE: Duration = Duration::from_secs(20);
-const BODY_BYTES_MAX: usize = 1024;
-
-/// Accepts one connection after the other until the test's process ends.
-fn serve(
-    listener: TcpListener,
-    mut serve: impl FnMut(usize, TcpStream) + Send + 'static,
-) -> SocketAddr {
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for number in 0.. {
-            serve(number, listener.accept().unwrap().0);
-        }
-    });
-    address
-}
-
-fn server(each: impl FnMut(usize, TcpStream) + Send + 'static) -> SocketAddr {
-    serve(TcpListener::bind("127.0.0.1:0").unwrap(), each)
-}
 
 fn client(endpoint: Endpoint, dialing: &Dialing) -> Client {
-    let limits = ClientLimits {
-        connect_timeout: PATIENCE,
-        response_timeout: PATIENCE,
-        response_body_bytes_max: BODY_BYTES_MAX,
-    };
-    Client::dialing(endpoint, &NO_TLS, limits, dialing).unwrap()
+    Client::dialing(endpoint, &NO_TLS, limits(), dialing).unwrap()
 }
 
 fn plain(address: SocketAddr) -> Client {
@@ -72,25 +45,6 @@ async fn get_ok(client: &mut Client) {
     let (response, end) = get(client).await.unwrap();
     assert_eq!((response.status, &response.body[..]), (StatusCode::OK, &b"ok"[..]));
     assert!(matches!(end, BodyEnd::Whole));
-}
-
-/// One request without a body, as text. None at the end of the stream.
-fn read_request(stream: &mut impl Read) -> Option<String> {
-    let mut request = Vec::new();
-    let mut byte = [0];
-    while !request.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte).ok()? == 0 {
-            return None;
-        }
-        request.push(byte[0]);
-    }
-    Some(String::from_utf8(request).unwrap())
-}
-
-fn answer_all(stream: &mut (impl Read + Write), answer: &str) {
-    while read_request(stream).is_some() {
-        stream.write_all(answer.as_bytes()).unwrap();
-    }
 }
 
 #[tokio::test]
@@ -172,7 +126,7 @@ async fn a_body_says_how_it_ended() {
     }
     let (response, end) = get(&mut client).await.unwrap();
     assert!(matches!(end, BodyEnd::CutOff), "{end:?}");
-    assert_eq!(response.body, vec![b'x'; BODY_BYTES_MAX]);
+    assert_eq!(response.body, vec![b'x'; limits().response_body_bytes_max]);
 }
 
 #[tokio::test]
@@ -284,8 +238,7 @@ async fn an_unknown_server_is_accepted_only_when_told_to() {
     let config = Arc::new(config);
     let address = server(move |_number, mut stream| {
         stream.read_exact(&mut [0; 28]).unwrap();
-        let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-        answer_all(&mut StreamOwned::new(tls, stream), OK);
+        answer_tls(&config, stream);
     });
     let url = format!("https://{address}/");
     let dialing = Dialing { verify: false, proxy_header: true };

@@ -1,13 +1,13 @@
 //! Shared TLS settings, other routes, streamed bodies and POSTs with a deadline, against small
-//! blocking servers, one thread each.
-//!
-//! A server is a function from (number of the connection, stream); it reads and writes raw bytes,
-//! so that a test can stall or cut at an exact byte.
+//! blocking servers.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml reaches test functions, not their fixtures")]
 
+#[path = "fixtures/server.rs"]
+mod server;
+
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,45 +15,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::HeaderMap;
 use net::{
-    Authorities, BodyEnd, Client, ClientLimits, PemIdentity, Route, SendError, StreamEnd,
-    StreamLimits, TlsClient, TlsError,
+    Authorities, BodyEnd, Client, PemIdentity, Route, SendError, StreamEnd, StreamLimits,
+    TlsClient, TlsError,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::PrivateKeyDer;
 use tokio::time::Instant;
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-const PATIENCE: Duration = Duration::from_secs(20);
+use self::server::{OK, PATIENCE, answer_tls, limits, read_request, server};
+
 const SHORT: Duration = Duration::from_millis(100);
-
-fn server(mut serve: impl FnMut(usize, TcpStream) + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for number in 0.. {
-            serve(number, listener.accept().unwrap().0);
-        }
-    });
-    address
-}
-
-/// Reads a request with its body. False at the end of the stream.
-fn take_request(stream: &mut impl Read) -> bool {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read_exact(&mut byte).is_err() {
-            return false;
-        }
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
-    stream.read_exact(&mut body).is_ok()
-}
 
 /// Waits until the client goes away.
 fn hang(stream: &mut TcpStream) {
@@ -61,12 +34,7 @@ fn hang(stream: &mut TcpStream) {
 }
 
 fn client(url: &str, tls: Option<&TlsClient>, route: &Route) -> Result<Client, TlsError> {
-    let limits = ClientLimits {
-        connect_timeout: PATIENCE,
-        response_timeout: PATIENCE,
-        response_body_bytes_max: 1024,
-    };
-    Client::routed(url.parse().unwrap(), tls, route, limits)
+    Client::routed(url.parse().unwrap(), tls, route, limits())
 }
 
 async fn post(client: &mut Client, patience: Duration) -> Result<(Bytes, BodyEnd), SendError> {
@@ -93,15 +61,9 @@ async fn stream(client: &mut Client, idle: Duration, enough: usize) -> (StreamEn
     (end, text)
 }
 
-fn serve(config: ServerConfig) -> SocketAddr {
+fn tls_server(config: ServerConfig) -> SocketAddr {
     let config = Arc::new(config);
-    server(move |_number, stream| {
-        let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-        let mut stream = StreamOwned::new(tls, stream);
-        while take_request(&mut stream) {
-            stream.write_all(OK.as_bytes()).unwrap();
-        }
-    })
+    server(move |_number, stream| answer_tls(&config, stream))
 }
 
 /// An authority, and a server with a certificate for `cluster.test` that asks for one of the same.
@@ -133,7 +95,7 @@ impl Tls {
             .with_client_cert_verifier(verifier)
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        serve(config)
+        tls_server(config)
     }
 
     /// Trusts this authority, and shows a certificate of it.
@@ -187,7 +149,7 @@ async fn a_server_may_show_the_very_certificate_that_is_trusted() {
         .with_no_client_auth()
         .with_single_cert(vec![own.der().clone()], key)
         .unwrap();
-    let route = Route { address: Some(serve(config)), server_name: None };
+    let route = Route { address: Some(tls_server(config)), server_name: None };
     for (trusted, is_accepted) in [(&own, true), (&other, false)] {
         let settings = TlsClient::new(Authorities::Pem(trusted.pem().as_bytes()), None).unwrap();
         let mut client = client("https://cluster.test/", Some(&settings), &route).unwrap();
@@ -213,7 +175,7 @@ fn text_that_is_no_pem_is_refused() {
 #[tokio::test]
 async fn a_post_has_a_deadline_and_its_whole_answer() {
     let address = server(|number, mut stream| {
-        take_request(&mut stream);
+        read_request(&mut stream);
         match number {
             0 => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok").unwrap(),
             _ => hang(&mut stream),
@@ -231,13 +193,13 @@ async fn a_post_has_a_deadline_and_its_whole_answer() {
 async fn a_streamed_body_tells_its_end() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n";
     let address = server(move |number, mut stream| {
-        take_request(&mut stream);
+        read_request(&mut stream);
         let body = if number == 0 { "abcdef" } else { "abc" };
         stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
         match number {
             // Kept, and closed within the next body.
             0 => {
-                take_request(&mut stream);
+                read_request(&mut stream);
                 stream.write_all(format!("{head}ab").as_bytes()).unwrap();
             }
             _ => hang(&mut stream),
@@ -257,7 +219,7 @@ async fn a_streamed_body_tells_its_end() {
 #[tokio::test]
 async fn a_stream_begins_anew_on_a_lost_connection() {
     let address = server(|_number, mut stream| {
-        take_request(&mut stream);
+        read_request(&mut stream);
         stream.write_all(OK.as_bytes()).unwrap();
     });
     let mut client = client(&format!("http://{address}/"), None, &Route::default()).unwrap();

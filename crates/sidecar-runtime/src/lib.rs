@@ -35,6 +35,7 @@ pub use self::{
     cli::command,
     footprint::release_after_crowd,
     front::{AdminPort, Front, Later},
+    healthcheck::post,
     lifecycle::{Latch, Lifecycle, Reloads},
     listen::{Duplex, Stream},
     metrics::MetricRegistry,

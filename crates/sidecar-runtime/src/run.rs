@@ -67,13 +67,19 @@ pub fn main<S: Sidecar>() -> ExitCode {
     exit.into()
 }
 
-fn say(answer: &Answer) -> Exit {
+/// The whole of what a process that does not run has to say.
+pub(crate) fn say(answer: &Answer) -> Exit {
+    let mut stdout = io::stdout();
     let written = match answer {
-        Answer::Data(bytes) => io::stdout().write_all(bytes),
+        Answer::Data(bytes) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
         Answer::Remark(text) => io::stderr().write_all(text.as_bytes()),
     };
-    // A reader that has gone away, as in `--help | head -1`, has got what it wanted.
     match written {
+        // A reader that has gone away, as in `--help | head -1`, has got what it wanted.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            tracing::error!(%error, "Output is lost");
+            Exit::CannotStart
+        }
         Ok(()) | Err(_) => Exit::Success,
     }
 }

@@ -6,12 +6,21 @@
 
 use std::time::Duration;
 
+/// The longest that anything may last, 100 years: a moment that is so far off can still be told.
+const DURATION_MAX: Duration = Duration::from_hours(100 * 365 * 24);
+
 /// Why a text is not a value of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
     /// Not a duration.
     #[error("expected a duration such as 30s, 250ms or 0s")]
     Duration,
+    /// Above 100 years.
+    #[error("expected at most 36500d")]
+    LongDuration,
+    /// No time at all, where that would be of no use.
+    #[error("has to be more than 0s")]
+    NoDuration,
     /// Not a number of bytes, or more than 64 bits hold.
     #[error("expected a number of bytes such as 4096, 64KiB, 1MiB or 1M (a million)")]
     Bytes,
@@ -29,9 +38,25 @@ pub enum SettingError {
 /// Reads a duration with its unit: `30s`, `250ms`, `1m 30s`, `0s`.
 ///
 /// # Errors
-/// [`SettingError::Duration`] for anything else, a bare number included.
+/// [`SettingError::Duration`] for anything else, a bare number included, and
+/// [`SettingError::LongDuration`] above 100 years.
 pub fn duration(text: &str) -> Result<Duration, SettingError> {
-    humantime::parse_duration(text).or(Err(SettingError::Duration))
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration > DURATION_MAX => Err(SettingError::LongDuration),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err(SettingError::Duration),
+    }
+}
+
+/// Reads a duration that is not zero.
+///
+/// # Errors
+/// Those of [`duration`], and [`SettingError::NoDuration`].
+pub fn positive_duration(text: &str) -> Result<Duration, SettingError> {
+    match duration(text)? {
+        Duration::ZERO => Err(SettingError::NoDuration),
+        duration => Ok(duration),
+    }
 }
 
 /// Reads a size in bytes. `K`, `M`, `G` and `T` are powers of 1000; `Ki`, `Mi`, `Gi` and `Ti`
@@ -96,6 +121,12 @@ mod tests {
         for text in ["", "30", "s", "-1s", "soon", "99999999999999999999s"] {
             assert_eq!(duration(text), Err(SettingError::Duration), "{text}");
         }
+        assert_eq!(duration("36500d"), Ok(DURATION_MAX));
+        for text in ["36500d 1ns", "18446744073709551615s"] {
+            assert_eq!(duration(text), Err(SettingError::LongDuration), "{text}");
+        }
+        assert_eq!(positive_duration("1ns"), Ok(Duration::from_nanos(1)));
+        assert_eq!(positive_duration("0s"), Err(SettingError::NoDuration));
     }
 
     #[test]

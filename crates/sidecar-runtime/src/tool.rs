@@ -6,7 +6,6 @@
 //! one starts it, and one that sits idle for days has none.
 
 use std::ffi::OsString;
-use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::thread::{self, Builder, ScopedJoinHandle};
@@ -17,7 +16,8 @@ use crate::cli;
 use crate::exit::Exit;
 use crate::footprint;
 use crate::rejections::Rejections;
-use crate::run::report_rejections;
+use crate::run::{report_rejections, say};
+use crate::sidecar::Answer;
 use crate::telemetry::{self, LogArgs, LogSettings};
 
 /// More than glibc keeps for later threads, so that it is unmapped at the end. What is not touched
@@ -50,7 +50,9 @@ pub fn main<C: Parser + Send>(work: impl FnOnce(C, &mut Rejections) -> u8) -> Ex
             // The panic itself is logged by the hook, where its place is known.
             panic::catch_unwind(work).unwrap_or(Exit::Broken.status())
         }
-        Err(error) if !error.use_stderr() => return print(&error),
+        Err(error) if !error.use_stderr() => {
+            return say(&Answer::Data(error.render().to_string().into_bytes())).into();
+        }
         Err(error) => {
             telemetry::install(LogSettings::default());
             cli::reject_usage(&error, &mut rejections);
@@ -93,12 +95,4 @@ fn with_variables(command: Command, prefix: &str) -> Command {
         cli::with_variable(arg, prefix, &[], |name| std::env::var_os(name)).hide_env_values(true)
     });
     command.mut_subcommands(|inner| with_variables(inner, prefix))
-}
-
-/// Help or the version. A reader that has gone away, as in `--help | head -1`, has got what it
-/// wanted.
-fn print(message: &clap::Error) -> ExitCode {
-    match io::Write::write_all(&mut io::stdout(), message.render().to_string().as_bytes()) {
-        Ok(()) | Err(_) => Exit::Success.into(),
-    }
 }

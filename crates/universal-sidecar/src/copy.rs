@@ -1,9 +1,10 @@
 //! Puts this program on the shared volume, so that it can wrap the command of any image.
 
-use std::fs::{self, File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::draft::Draft;
 
 /// The name of the copy.
 pub const COPY_NAME: &str = "native-sidecar-probe";
@@ -17,19 +18,7 @@ const MODE: u32 = 0o755;
 /// It cannot be read, or the folder cannot be written.
 pub fn copy_program(folder: &Path) -> io::Result<PathBuf> {
     let place = folder.join(COPY_NAME);
-    let draft = folder.join(format!(".{COPY_NAME}.{}", std::process::id()));
-    let copied = write(&draft).and_then(|()| fs::rename(&draft, &place));
-    if copied.is_err() {
-        // Nothing more can be done about a draft that cannot be removed either.
-        fs::remove_file(&draft).ok();
-    }
-    copied.map(|()| place)
-}
-
-fn write(draft: &Path) -> io::Result<()> {
-    let mut from = File::open("/proc/self/exe")?;
-    let mut to = File::create(draft)?;
-    io::copy(&mut from, &mut to)?;
-    to.set_permissions(Permissions::from_mode(MODE))?;
-    to.sync_all()
+    let mut program = File::open("/proc/self/exe")?;
+    Draft::new(&place, "new", MODE, |file| io::copy(&mut program, file).map(drop))?.publish()?;
+    Ok(place)
 }

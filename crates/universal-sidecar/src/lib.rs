@@ -15,6 +15,7 @@
 
 mod child;
 mod copy;
+mod draft;
 mod driver;
 mod generation;
 mod locks;

@@ -1,58 +1,30 @@
 //! Small files that tell later roles what an earlier one saw.
 //!
-//! In go a word and the generation, out comes the word if the generation is still the same. Written
-//! to a file of its own, synchronised, renamed: a reader sees the old text or the new one. Nothing
-//! is ever proven by a record, so one that cannot be written or read is as good as none.
+//! In go a word and the generation, out comes the word if the generation is still the same. A
+//! reader sees the old text or the new one. Nothing is ever proven by a record, so one that cannot
+//! be written or read is as good as none.
 
-use std::fs::{self, File, Permissions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::draft::Draft;
 use crate::generation::Generation;
 
+/// Other users read it.
 const MODE: u32 = 0o644;
 /// A record is two short lines.
 const BYTES_MAX: u64 = 4096;
 
-/// A record that is written and does not count yet. It takes no more space to make it count.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    draft: PathBuf,
-    path: PathBuf,
-}
-
 /// Replaces the record at `path`.
 pub(crate) fn write(path: &Path, generation: &Generation, word: &str) -> io::Result<()> {
-    Draft::new(path, generation, word)?.publish()
+    draft(path, generation, word)?.publish()
 }
 
-impl Draft {
-    pub(crate) fn new(path: &Path, generation: &Generation, word: &str) -> io::Result<Draft> {
-        let draft = path.with_added_extension(format!("{word}.{}", std::process::id()));
-        let draft = Draft { draft, path: path.to_owned() };
-        let mut file = File::create(&draft.draft)?;
-        file.write_all(format!("{}\n{word}\n", generation.to_line()).as_bytes())?;
-        // Other users read it, whatever the umask.
-        file.set_permissions(Permissions::from_mode(MODE))?;
-        file.sync_all()?;
-        Ok(draft)
-    }
-
-    pub(crate) fn publish(self) -> io::Result<()> {
-        fs::rename(&self.draft, &self.path)?;
-        match self.path.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // Gone if it was published; else nothing more can be done about it.
-        fs::remove_file(&self.draft).ok();
-    }
+/// A record that does not count before it is published.
+pub(crate) fn draft(path: &Path, generation: &Generation, word: &str) -> io::Result<Draft> {
+    let text = format!("{}\n{word}\n", generation.to_line());
+    Draft::new(path, word, MODE, |file| file.write_all(text.as_bytes()))
 }
 
 /// The word of the record at `path`, if it is of this generation.
@@ -65,6 +37,8 @@ pub(crate) fn read(path: &Path, generation: &Generation) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

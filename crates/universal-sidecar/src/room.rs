@@ -9,9 +9,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::draft::Draft;
 use crate::generation::Generation;
 use crate::locks::LockFile;
-use crate::record::{self, Draft};
+use crate::record;
 use crate::role::Decision;
 
 /// Any user of the pod may write here; without the sticky bit, which would keep one from replacing
@@ -159,7 +160,7 @@ impl Room {
 
     /// What makes [`Room::main_ended`] true once it is published and main's lock is free.
     pub(crate) fn end_of_main(&self) -> io::Result<Draft> {
-        Draft::new(&self.folder.join(MAIN), &self.generation, "ended")
+        record::draft(&self.folder.join(MAIN), &self.generation, "ended")
     }
 
     /// Takes back what an earlier life of the main container said.

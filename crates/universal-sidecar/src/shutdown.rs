@@ -5,21 +5,19 @@
 //! their room, or by a POST to their admin port on loopback. A command that the kubelet will start
 //! again has not ended for good.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::child::{Command, Family};
+use crate::draft::Draft;
 use crate::driver::{MAIN, take_own};
 use crate::locks::Held;
-use crate::record::Draft;
 use crate::role::Child;
 use crate::room::{Room, RoomError};
 
 /// Between two attempts to ask a sidecar.
 const POST_PAUSE: Duration = Duration::from_millis(500);
-/// What is read of an answer: the beginning of its status line.
-const ANSWER_BYTES_MAX: u64 = 12;
 /// SIGTERM before the command was started.
 const STOPPED: u8 = 128 + 15;
 
@@ -30,6 +28,8 @@ pub struct Wrapped {
     pub rooms: Vec<Room>,
     /// Admin ports of sidecars and the path to post to.
     pub posts: Vec<(SocketAddr, String)>,
+    /// Posts nothing there, with a limit for each step, and gives the status of the answer.
+    pub post: fn(SocketAddr, &str, Duration) -> io::Result<u16>,
     /// For each step of a POST.
     pub post_timeout: Duration,
     /// How long a sidecar that does not say yes is asked.
@@ -106,7 +106,7 @@ fn prepare_end(room: &Room, restarted_on_failure: bool) -> io::Result<Option<Dra
 fn ask_to_end(address: SocketAddr, path: &str, wrapped: &Wrapped, family: &mut Family) {
     let until = Instant::now() + wrapped.post_deadline;
     while !family.stop {
-        let failure = match post(address, path, wrapped.post_timeout) {
+        let failure = match (wrapped.post)(address, path, wrapped.post_timeout) {
             Ok(200..300) => {
                 tracing::info!(%address, path, "Sidecar asked to end");
                 return;
@@ -126,20 +126,4 @@ fn ask_to_end(address: SocketAddr, path: &str, wrapped: &Wrapped, family: &mut F
             tracing::warn!(%error, "Pause cut short");
         }
     }
-}
-
-/// The status of the answer.
-fn post(address: SocketAddr, path: &str, limit: Duration) -> io::Result<u16> {
-    let mut stream = TcpStream::connect_timeout(&address, limit)?;
-    stream.set_read_timeout(Some(limit))?;
-    stream.set_write_timeout(Some(limit))?;
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    let line = String::from_utf8_lossy(&answer);
-    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-    status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no HTTP answer"))
 }

@@ -24,8 +24,9 @@ fn bad_values(subject: &Subject) -> Vec<(&'static str, &'static str)> {
     BAD_VALUES.iter().chain(subject.bad_values).copied().collect()
 }
 
+/// Status 64, exactly these complaints, and nothing on stdout.
 #[track_caller]
-fn assert_rejected(output: &Output, expected: &[(&str, &str)]) {
+pub(crate) fn assert_rejected(output: &Output, expected: &[(&str, &str)]) {
     let log = json_lines(str::from_utf8(&output.stderr).unwrap());
     let mut found = complaints(&log);
     let mut expected: Vec<(String, String)> =

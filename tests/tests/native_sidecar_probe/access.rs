@@ -3,12 +3,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
 use e2e::kube_api::{FakeCluster, Gate, TOKEN, USER, exec_user};
 use e2e::workplace::Workplace;
 
-use crate::probe::Probe;
+use crate::probe::{Probe, write};
 
 fn cluster(place: &Workplace) -> FakeCluster {
     let cluster = FakeCluster::start(place, "v1.32.13");
@@ -120,8 +119,7 @@ fn a_stranger_gets_no_token() {
     let ended = probe.run().expect(7);
     assert!(ended.stderr.contains("TLS") || ended.stdout.contains("TLS"), "{ended:#?}");
     assert!(cluster.seen().is_empty());
-    let token = place.path().join("token");
-    fs::write(&token, TOKEN).unwrap();
+    let token = write(&place, "token", TOKEN);
     let plain = Probe::new(&place, &["cluster"]).proxied(&cluster);
     plain.arg("--token-file").arg(&token).run().expect(64);
     assert!(cluster.seen().is_empty(), "nothing is sent in the clear");
@@ -133,8 +131,7 @@ fn nobody_unverified_gets_a_token_at_an_address_of_the_cluster() {
     let place = Workplace::new();
     let cluster = cluster(&place);
     cluster.replica("v1.32.13", Gate::Default);
-    let token = place.path().join("token");
-    fs::write(&token, TOKEN).unwrap();
+    let token = write(&place, "token", TOKEN);
     let insecure = || {
         let url = cluster.url();
         let probe = Probe::new(&place, &["cluster", "-o", "json", "--server", &url]);
@@ -183,11 +180,6 @@ fn anonymous_requests_are_refused_and_told() {
 fn kubeconfigs_that_cannot_be_used() {
     let place = Workplace::new();
     let cluster = cluster(&place);
-    let write = |name: &str, text: &str| -> PathBuf {
-        let file = place.path().join(name);
-        fs::write(&file, text).unwrap();
-        file
-    };
     let good = fs::read_to_string(cluster.kubeconfig()).unwrap();
     for (name, text) in [
         ("empty", String::new()),
@@ -198,7 +190,7 @@ fn kubeconfigs_that_cannot_be_used() {
         ("no-server", good.replace("server: https", "server: ftp")),
         ("half", good.replace("    token: ", "    client-certificate: /x\n    password: ")),
     ] {
-        let file = write(name, &text);
+        let file = write(&place, name, &text);
         let ended = ask(&place, &cluster).arg("--kubeconfig").arg(&file).run();
         assert_eq!(ended.code, 64, "{name}: {ended:#?}");
         assert!(ended.stderr.contains("kubeconfig"), "{name}: {ended:#?}");

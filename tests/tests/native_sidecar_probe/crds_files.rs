@@ -3,13 +3,11 @@
 //! A version that nobody can write prunes nothing, and an older definition without pruning keeps
 //! what its schema does not have; a live cluster and a file must agree on both.
 
-use std::fs;
-
 use e2e::kube_api::{DEFINITIONS, FakeCluster};
 use e2e::workplace::Workplace;
 use serde_json::{Value, json};
 
-use crate::probe::{Ended, Probe};
+use crate::probe::{Ended, Probe, write};
 
 /// The schema of a pod template, with or without the field.
 fn schema(has_field: bool) -> Value {
@@ -43,8 +41,7 @@ fn both(definition: &Value, code: i32) -> Value {
     cluster.object(DEFINITIONS, definition.clone());
     let live = Probe::new(&place, &["crds", "-o", "json"]).with_token(&cluster).run();
     let live = live.expect(code).json();
-    let file = place.path().join("crd.json");
-    fs::write(&file, definition.to_string()).unwrap();
+    let file = write(&place, "crd.json", &definition.to_string());
     assert_eq!(of_file(&place, &file.to_string_lossy()).expect(code).json(), live);
     live
 }
@@ -86,11 +83,8 @@ fn definitions_among_other_things() {
     let place = Workplace::new();
     let good = definition(&[version("v1", true, true)]);
     let bad = definition(&[version("v1", true, false)]);
-    let write = |name: &str, text: String| {
-        let file = place.path().join(name);
-        fs::write(&file, text).unwrap();
-        file.to_string_lossy().into_owned()
-    };
+    let write =
+        |name: &str, text: String| write(&place, name, &text).to_string_lossy().into_owned();
     let first = write("first.yaml", format!("kind: Service\napiVersion: v1\n---\n{good}\n"));
     let list = json!({ "kind": "List", "apiVersion": "v1", "items": [good, bad] });
     let second = write("second.yaml", format!("---\n---\n{list}\n"));

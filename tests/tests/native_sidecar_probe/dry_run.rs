@@ -2,13 +2,12 @@
 //!
 //! The fake cluster fails the test at a request that would store something.
 
-use std::fs;
 use std::time::Duration;
 
 use e2e::kube_api::{Admission, FakeCluster, Fault, Gate};
 use e2e::workplace::Workplace;
 
-use crate::probe::{Ended, Probe};
+use crate::probe::{Ended, Probe, write};
 
 /// A Deployment with a sidecar that has a probe, which only a native sidecar may have.
 const WITH_PROBE: &str = "
@@ -121,8 +120,7 @@ fn a_refused_probe_is_a_lost_field() {
         ("v1.27.16", Gate::Default, Admission::Keep, "DROPPED_BY_APISERVER"),
     ] {
         let place = Workplace::new();
-        let manifest = place.path().join("web.yaml");
-        fs::write(&manifest, WITH_PROBE).unwrap();
+        let manifest = write(&place, "web.yaml", WITH_PROBE);
         let cluster = FakeCluster::start_gated(&place, version, gate);
         cluster.admission(admission);
         let ended = ask(&place, &cluster, &["-f", manifest.to_str().unwrap()]);
@@ -223,14 +221,13 @@ fn answers_of_others_are_unknown() {
 fn manifests_that_cannot_be_asked_about() {
     let place = Workplace::new();
     let cluster = FakeCluster::start(&place, "v1.36.3");
-    let manifest = place.path().join("pod.yaml");
     for text in [
         "kind: Service\napiVersion: v1\n".to_owned(),
         WITH_PROBE.replace("restartPolicy: Always", "tty: false"),
         "a: [".to_owned(),
         format!("{WITH_PROBE}---{WITH_PROBE}"),
     ] {
-        fs::write(&manifest, &text).unwrap();
+        let manifest = write(&place, "pod.yaml", &text);
         let ended = ask(&place, &cluster, &["-f", manifest.to_str().unwrap()]).expect(64);
         assert!(ended.stderr.contains("pod.yaml"), "{ended:#?}");
     }

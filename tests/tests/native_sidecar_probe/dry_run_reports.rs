@@ -3,13 +3,11 @@
 //! Beside the verdicts themselves: the pod of a CronJob and of a List, several sidecars in one pod,
 //! and answers of which one half is missing, where the verdict must not say more than is known.
 
-use std::fs;
-
 use e2e::kube_api::{Admission, FakeCluster, Gate};
 use e2e::workplace::Workplace;
 use serde_json::{Value, json};
 
-use crate::probe::{Ended, Probe};
+use crate::probe::{Ended, Probe, write};
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const TEMPLATES: &str = "/api/v1/namespaces/default/podtemplates";
@@ -17,9 +15,7 @@ const TEMPLATES: &str = "/api/v1/namespaces/default/podtemplates";
 fn ask(place: &Workplace, cluster: &FakeCluster, manifest: Option<&Value>) -> Ended {
     let mut probe = Probe::new(place, &["dry-run", "-o", "json"]).with_token(cluster);
     if let Some(manifest) = manifest {
-        let file = place.path().join("manifest.yaml");
-        fs::write(&file, manifest.to_string()).unwrap();
-        probe = probe.arg("-f").arg(file);
+        probe = probe.arg("-f").arg(write(place, "manifest.yaml", &manifest.to_string()));
     }
     probe.run()
 }

@@ -1,13 +1,11 @@
 //! `lint` as a command: files, forms, exit statuses. The rules have their tests beside them.
 
-use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use e2e::workplace::Workplace;
 use serde_json::Value;
 
-use crate::probe::Probe;
+use crate::probe::{Probe, write};
 
 const GOOD: &str = "
 apiVersion: v1
@@ -32,12 +30,6 @@ const QUICK: Duration = Duration::from_secs(15);
 /// A probe on an init container without the field, which every API server refuses.
 fn bad() -> String {
     GOOD.replace("    restartPolicy: Always\n", "").replace("name: good", "name: bad")
-}
-
-fn write(place: &Workplace, name: &str, text: &str) -> PathBuf {
-    let file = place.path().join(name);
-    fs::write(&file, text).unwrap();
-    file
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod crds_files;
 mod dry_run;
 mod dry_run_reports;
 mod lint_cli;
+mod misuse;
 mod probe;
 mod universal_podman;
 mod universal_processes;

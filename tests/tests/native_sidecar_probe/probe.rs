@@ -30,6 +30,13 @@ pub(crate) struct Ended {
     pub(crate) took: Duration,
 }
 
+/// A file with this text.
+pub(crate) fn write(place: &Workplace, name: &str, text: &str) -> PathBuf {
+    let file = place.path().join(name);
+    fs::write(&file, text).unwrap();
+    file
+}
+
 impl Probe {
     pub(crate) fn new(place: &Workplace, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();

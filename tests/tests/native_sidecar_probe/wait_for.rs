@@ -122,6 +122,7 @@ fn it_waits_for_a_name() {
         waiting.args(["wait-for", "--interval", "50ms", "dns://mydb", "tcp://late:7000"]);
         let mut guard = Guard::spawn(waiting, place.path(), "waiting");
         until_it_waits(&guard, "dns://mydb");
+        until_it_waits(&guard, "\"why\":\"no such name\"");
         names.set("mydb.svc.test", &[Ipv4Addr::new(127, 0, 0, 9)]);
         wait_until("the name", SOON, || guard.stderr_text().contains("Met"));
         let _listener = TcpListener::bind("127.0.0.8:7000").unwrap();

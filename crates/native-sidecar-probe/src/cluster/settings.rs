@@ -23,7 +23,7 @@ pub(crate) struct AskingArgs {
     /// PEM file of the authorities that the kubelets' certificates have to be from; without it
     /// those of the API server
     #[arg(long, value_name = "FILE")]
-    kubelet_ca: Option<String>,
+    pub(super) kubelet_ca: Option<String>,
     /// Accepts any certificate of the kubelets, which then see the credential
     #[arg(long)]
     kubelet_insecure: bool,
@@ -97,10 +97,15 @@ impl Settings {
         })
     }
 
-    /// Tells at the start what would fail at every kubelet.
-    pub(super) fn check_trust(&self, api: &Api, rejections: &mut Rejections) -> Option<()> {
+    /// Tells at the start what would fail at every kubelet. `file` is that of the authorities.
+    pub(super) fn check_trust(
+        &self,
+        api: &Api,
+        file: &str,
+        rejections: &mut Rejections,
+    ) -> Option<()> {
         let kubelet = api.kubelet(IpAddr::V4(Ipv4Addr::LOCALHOST), 1, self.trust.clone());
-        let reject = |error| rejections.reject("kubelet-ca", "", net::with_causes(&error));
+        let reject = |error| rejections.reject("kubelet-ca", file, net::with_causes(&error));
         kubelet.map_err(reject).ok().map(drop)
     }
 

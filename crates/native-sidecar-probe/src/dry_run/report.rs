@@ -11,17 +11,10 @@ use super::refusal::Refusal;
 use super::request::{Collection, Namespace};
 use super::verdict::{self, Answer, Finding, Verdict};
 use crate::subject::Subject;
-use crate::table::{Table, plain};
+use crate::table::{Output, Table, plain};
 
 /// Of the JSON. Raised when a field changes its meaning or goes.
 const SCHEMA: &str = "native-sidecar-probe/dry-run/v1";
-
-/// The form of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
-    Table,
-    Json,
-}
 
 /// One question and its answers.
 #[derive(Debug)]
@@ -51,10 +44,7 @@ impl Trial {
     }
 
     pub(crate) fn report(&self, output: Output) -> String {
-        match output {
-            Output::Table => self.table(),
-            Output::Json => format!("{:#}\n", self.json()),
-        }
+        output.text(|| self.table(), || self.json())
     }
 
     fn decide(&self) -> (Verdict, Vec<Finding>) {
@@ -217,7 +207,7 @@ fn outcome(answer: &Answer) -> String {
         }
         Answer::Accepted { .. } => "would be stored".to_owned(),
         Answer::Refused { message, .. } => format!("refused: {message}"),
-        Answer::Lost { message } => format!("no answer: {message}"),
+        Answer::Lost { message } => format!("unknown: {message}"),
     }
 }
 

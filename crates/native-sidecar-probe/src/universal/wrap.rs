@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use sidecar_runtime::{Rejections, release_after_crowd, setting};
+use sidecar_runtime::{Rejections, post, release_after_crowd, setting};
 use universal_sidecar::{Room, RoomError, Wrapped, run_wrapped};
 
 use super::{PodRestartPolicy, cannot_start, command, pod_restart_policy};
@@ -49,7 +49,7 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections) -> Status {
         let reason = "a container that is always restarted never ends";
         rejections.reject("pod-restart-policy", &args.pod_restart_policy, reason);
     }
-    let timeout = rejections.parse("post-timeout", &args.post_timeout, setting::duration);
+    let timeout = rejections.parse("post-timeout", &args.post_timeout, setting::positive_duration);
     let deadline = rejections.parse("post-deadline", &args.post_deadline, setting::duration);
     let posts: Vec<_> =
         args.post.iter().filter_map(|url| rejections.parse("post", url, target)).collect();
@@ -72,6 +72,7 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections) -> Status {
         run_wrapped(&Wrapped {
             rooms,
             posts,
+            post,
             post_timeout,
             post_deadline,
             restarted_on_failure,
@@ -81,7 +82,7 @@ pub(crate) fn run(args: Args, rejections: &mut Rejections) -> Status {
     });
     match done {
         Ok(code) => Status::Command(code),
-        Err(error) => cannot_start(&error),
+        Err(error) => cannot_start(&error, rejections),
     }
 }
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use hyper::HeaderMap;
 use net::{
-    Client, ClientLimits, Dialing, Endpoint, Resolver, StreamLimits, TlsError, TlsSettings,
-    with_causes,
+    Client, ClientLimits, Dialing, Endpoint, NameError, Resolver, StreamLimits, TlsError,
+    TlsSettings, with_causes,
 };
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
@@ -126,7 +126,11 @@ async fn connect(host: &str, port: u16, deadline: Instant) -> Result<(), String>
 
 async fn addresses(name: &str, deadline: Instant) -> Result<Vec<IpAddr>, String> {
     let answer = Resolver::new().lookup(name, deadline).await;
-    answer.map(|answer| answer.addresses).map_err(|error| with_causes(&error))
+    answer.map(|answer| answer.addresses).map_err(|error| match error {
+        // What the name server said on top of it is the question.
+        NameError::Unknown { .. } => error.to_string(),
+        NameError::Unanswered { .. } | NameError::Timeout => with_causes(&error),
+    })
 }
 
 fn exists(path: &Path) -> Result<(), String> {

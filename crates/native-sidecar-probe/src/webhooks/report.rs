@@ -17,18 +17,11 @@ use super::replay::{Outcome, Step};
 use super::selector::{Labels, Match};
 use crate::comparison::Fate;
 use crate::status::Status;
-use crate::table::{Table, plain};
+use crate::table::{Output, Table, plain};
 
 /// Of the JSON. Raised when a field changes its meaning or goes.
 const SCHEMA: &str = "native-sidecar-probe/webhooks/v1";
 const AUDIT_SCHEMA: &str = "native-sidecar-probe/webhooks-audit/v1";
-
-/// The form of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
-    Table,
-    Json,
-}
 
 /// What the pod meets, and what came of the replay.
 #[derive(Debug)]
@@ -123,10 +116,7 @@ impl Report {
     }
 
     pub(crate) fn text(&self, output: Output) -> String {
-        match output {
-            Output::Table => self.table(),
-            Output::Json => format!("{:#}\n", self.json()),
-        }
+        output.text(|| self.table(), || self.json())
     }
 
     /// The webhooks that match, with their place in the call order of all.
@@ -170,11 +160,13 @@ impl Report {
                 format!("{}s", hook.timeout_seconds()),
             ]);
         }
-        let mut text = match table.is_empty() {
-            true => "no mutating webhook or policy meets this pod\n".to_owned(),
-            false => table.to_string(),
+        let mut text = match (self.failure, table.is_empty()) {
+            (Some(_), _) => String::new(),
+            (None, true) => {
+                format!("no mutating webhook or policy meets this pod\n{}", self.step_table())
+            }
+            (None, false) => format!("{table}{}", self.step_table()),
         };
-        text.push_str(&self.step_table());
         let mut line = |label: &str, value: &str| {
             writeln!(text, "{label:<8} {}", plain(value)).expect("a string takes all");
         };
@@ -321,10 +313,7 @@ fn fate_text(fate: &Fate) -> String {
 
 /// The report on an audit log.
 pub(super) fn audit(summary: &Summary, output: Output) -> String {
-    match output {
-        Output::Table => audit_table(summary),
-        Output::Json => format!("{:#}\n", audit_json(summary)),
-    }
+    output.text(|| audit_table(summary), || audit_json(summary))
 }
 
 fn audit_table(summary: &Summary) -> String {

@@ -12,17 +12,10 @@ use super::drift::{Drift, Step};
 use super::trouble::{Stuck, Trouble};
 use crate::comparison::Fate;
 use crate::status::Status;
-use crate::table::{Table, plain};
+use crate::table::{Output, Table, plain};
 
 /// Of the JSON. Raised when a field changes its meaning or goes.
 const SCHEMA: &str = "native-sidecar-probe/workloads/v1";
-
-/// The form of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
-    Table,
-    Json,
-}
 
 /// Owners of one kind that could not be read.
 #[derive(Debug)]
@@ -90,10 +83,7 @@ impl Report {
     }
 
     pub(crate) fn text(&self, output: Output) -> String {
-        match output {
-            Output::Table => self.table(),
-            Output::Json => format!("{:#}\n", self.json()),
-        }
+        output.text(|| self.table(), || self.json())
     }
 
     fn table(&self) -> String {

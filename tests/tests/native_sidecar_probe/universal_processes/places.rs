@@ -25,14 +25,7 @@ fn a_full_disk_costs_time_only() {
         let _disk = Mounted::tmpfs(&pod.place.state(), FULL_BYTES);
         let filled = fs::write(pod.place.state().join("filler"), vec![0; 2 * 64 * 1024]);
         assert!(filled.is_err(), "the disk is full");
-        let mut command = pod.settled("the start", None);
-        for _ in 0..3 {
-            kill9(command);
-            command = pod.settled("a crash", Some(command));
-        }
-        pod.reboot();
-        pod.settled("a reboot", None);
-        pod.until("the right copy", |pod| pod.runs_natively() == (kind == Kind::New));
+        through_crashes_and_a_reboot(&mut pod);
     }
 }
 
@@ -97,19 +90,24 @@ fn copies_of_different_users_meet() {
             let words = [mask.to_vec(), vec![setpriv], user(uid).to_vec()].concat();
             pod.wrappers.insert(role, words);
         }
-        let mut command = pod.settled("the start", None);
-        for _ in 0..3 {
-            kill9(command);
-            command = pod.settled("a crash", Some(command));
-        }
-        pod.reboot();
-        pod.settled("a reboot", None);
-        pod.until("the right copy", |pod| pod.runs_natively() == (kind == Kind::New));
+        through_crashes_and_a_reboot(&mut pod);
         assert!(holds_for(Duration::from_millis(300), || {
             pod.tick();
             pod.runs(REGULAR)
         }));
     }
+}
+
+/// One command runs after each, at the end that of the right copy.
+fn through_crashes_and_a_reboot(pod: &mut Pod) {
+    let mut command = pod.settled("the start", None);
+    for _ in 0..3 {
+        kill9(command);
+        command = pod.settled("a crash", Some(command));
+    }
+    pod.reboot();
+    pod.settled("a reboot", None);
+    pod.until("the right copy", |pod| pod.runs_natively() == (pod.kind == Kind::New));
 }
 
 fn user(uid: u32) -> [String; 3] {
