@@ -4,8 +4,9 @@
 //! image or container of a user is seen or touched, and two tests do not see each other. podman
 //! 4.3 runs a pod's init containers one after the other and knows nothing of `restartPolicy:
 //! Always` on them: it is a node of Kubernetes 1.27, and `pod stop` with `pod start` is a reboot
-//! that keeps the emptyDir. Containers have no network but loopback. Every command is bounded in
-//! time; what is left at the end is killed, unmounted and removed. Needs root.
+//! that keeps the emptyDir. Containers have no network but loopback: one of their own, or that of
+//! the test, which pods then share. Every command is bounded in time; what is left at the end is
+//! killed, unmounted and removed. Needs root.
 
 mod image;
 mod leftovers;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+pub use self::image::Image;
 use crate::binary::installed;
 use crate::process::{Guard, command};
 
@@ -51,15 +53,28 @@ pub struct Outcome {
 impl Podman {
     /// A new store whose base image holds busybox and `files`, each under its name in /bin.
     pub fn new(files: &[(&Path, &str)]) -> Self {
+        let podman = Self::empty();
+        let named = files.iter().map(|(file, name)| (file, format!("/bin/{name}")));
+        let base = named.fold(Image::busybox(), |base, (file, path)| base.file(file, &path));
+        podman.import(BASE_IMAGE, &base);
+        podman
+    }
+
+    /// A new store with nothing in it but what holds the namespaces of pods.
+    pub fn empty() -> Self {
         let folder = tempfile::Builder::new().prefix("outrider-podman-").tempdir().unwrap();
         let podman = Self { folder, program: installed("podman", "podman") };
         for name in ["store", "run", "tmp", "networks"] {
             fs::create_dir(podman.path(name)).unwrap();
         }
         podman.write_settings();
-        image::import(&podman, BASE_IMAGE, files, &[]);
-        image::import(&podman, PAUSE_IMAGE, &[], image::PAUSE);
+        podman.import(PAUSE_IMAGE, &Image::busybox().entrypoint(image::PAUSE));
         podman
+    }
+
+    /// Puts an image into the store.
+    pub fn import(&self, name: &str, image: &Image) {
+        image::import(self, name, image);
     }
 
     /// Runs a command to its end, which must be a success; returns its stdout.
@@ -96,6 +111,14 @@ impl Podman {
         self.run(&["kube", "play", "--network", "none", file.to_str().unwrap()]);
     }
 
+    /// The same in the network of the calling thread, and without waiting for it: it goes on until
+    /// the init containers have ended.
+    pub fn begin_play_here(&self, pod: &str, manifest: &str) -> Guard {
+        let file = self.path(&format!("{pod}.yaml"));
+        fs::write(&file, manifest).unwrap();
+        self.begin(&["kube", "play", "--network", "host", file.to_str().unwrap()])
+    }
+
     /// The host's number of a container's first process, if it runs.
     pub fn pid(&self, container: &str) -> Option<u32> {
         let outcome = self.try_run(&["inspect", "-f", "{{.State.Pid}}", container], COMMAND_MAX);
@@ -107,6 +130,18 @@ impl Podman {
     pub fn logs(&self, container: &str) -> String {
         let outcome = self.try_run(&["logs", container], COMMAND_MAX);
         outcome.stdout + &outcome.stderr
+    }
+
+    /// The file that a container's output goes to, through all of its runs.
+    pub fn log_file(&self, container: &str) -> PathBuf {
+        self.run(&["inspect", "-f", "{{.HostConfig.LogConfig.Path}}", container]).trim().into()
+    }
+
+    /// The exit status of a container that has ended.
+    pub fn exit_code(&self, container: &str) -> Option<i32> {
+        let asked = ["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", container];
+        let outcome = self.try_run(&asked, COMMAND_MAX);
+        outcome.stdout.trim().strip_prefix("exited ")?.parse().ok()
     }
 
     /// The folder of a volume on the host.
@@ -174,6 +209,23 @@ impl Drop for Podman {
         }
         leftovers::clear(self.folder.path());
     }
+}
+
+/// What of a container's output went to stdout. Reading the file is much less work than asking
+/// podman, again and again.
+pub fn stdout_in(log_file: &Path) -> String {
+    let log = fs::read_to_string(log_file).unwrap_or_default();
+    let mut text = String::new();
+    // The last line may be half written.
+    for line in log.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        let mut fields = line.splitn(4, ' ').skip(1);
+        match (fields.next(), fields.next(), fields.next()) {
+            (Some("stdout"), Some("F"), Some(line)) => text += line,
+            (Some("stdout"), Some(_partial), Some(part)) => text += part.trim_end_matches('\n'),
+            _ => {}
+        }
+    }
+    text
 }
 
 fn text(mut file: File) -> String {
