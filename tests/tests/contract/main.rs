@@ -7,9 +7,13 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml reaches test functions, not their helpers")]
 
 mod admin;
+mod claims;
 mod ending;
+mod examples;
 mod footprint;
+mod lint_rules;
 mod log_shipper;
+mod monitoring;
 mod native_sidecar_probe;
 mod nginx_adapter;
 mod pages;

@@ -3,12 +3,13 @@
 //! In go the sources, the lock file and what `cargo tree` says; out comes, for each rule, every
 //! place that breaks it. Exceptions are listed here with their reason, and an exception that is
 //! no longer needed fails too, so that the lists only shrink. The length of functions is clippy's.
-//! Licences, sources and double versions are checked here rather than by a tool that would take
-//! longer to install than all other checks together.
+//! Licences, sources and double versions of what is in a binary are checked here as well as by
+//! scripts/deny.sh, so that `cargo test` alone, without a network, notices them.
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml reaches test functions, not their helpers")]
 
 mod dependencies;
+mod documents;
 mod sources;
 
 use std::path::PathBuf;
