@@ -19,6 +19,7 @@ pub mod client;
 pub mod cost;
 pub mod curl;
 pub mod dashboards;
+pub mod engine;
 pub mod exporter;
 pub mod kube_api;
 pub mod ledger;
