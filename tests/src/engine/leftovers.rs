@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::binary::installed;
 use crate::census::{command_line, parent, send};
@@ -16,9 +17,12 @@ use crate::pace::{SOON, holds_for, wait_until};
 use crate::process::{Signal, command};
 use crate::workplace::run;
 
+/// For a daemon to stop its containers and itself.
+const ENDING_MAX: Duration = Duration::from_secs(10);
+
 /// Processes that name `folder` and their descendants.
 pub(super) fn end_processes(folder: &Path) {
-    if !holds_for(SOON, || !processes(folder).is_empty()) {
+    if !holds_for(ENDING_MAX, || !processes(folder).is_empty()) {
         return;
     }
     wait_until("the end of what an engine left", SOON, || {

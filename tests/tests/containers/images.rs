@@ -147,7 +147,7 @@ fn built_again(engine: &Engine, folder: &Path) {
         && cp -r \"${CARGO_HOME:-$HOME/.cargo}/registry\" /elsewhere/home \
         && cd /elsewhere/src && rm -rf target \
         && CARGO_HOME=/elsewhere/home scripts/binaries.sh \
-        && find target/*/release target/*/tool -maxdepth 1 -type f -perm /1 -exec cp {} /out +";
+        && find target/*/release target/*/tool -maxdepth 1 -type f -perm /1 -exec cp -t /out {} +";
     let run = ["run", "--name", "again", "--network=host", &stage("build"), "sh", "-c", BUILD];
     let outcome = engine.try_docker(&run, AGAIN_MAX);
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
