@@ -124,7 +124,7 @@ impl<'a> OldPod<'a> {
                 self.start();
             }
             Event::PowerCut => {
-                self.podman.run(&["pod", "kill", &self.name]);
+                self.until_nothing_runs("kill", &[]);
                 self.start();
             }
             Event::KillNativeAtStart => self.crash_at_start("native", 300, random),
@@ -134,7 +134,19 @@ impl<'a> OldPod<'a> {
     }
 
     fn stop(&self) {
-        self.podman.run(&["pod", "stop", "-t", "5", &self.name]);
+        self.until_nothing_runs("stop", &["-t", "5"]);
+    }
+
+    /// A node begins with the init containers once nothing of the pod runs. podman, on a busy
+    /// machine, can take a container that is just starting for one that has ended.
+    fn until_nothing_runs(&self, verb: &str, flags: &[&str]) {
+        let running = ["ps", "-q", "--filter", "status=running", "--filter"];
+        let of_pod = format!("pod={}", self.name);
+        wait_until("the end of all containers", SOON, || {
+            let end = [&["pod", verb], flags, &[self.name.as_str()]].concat();
+            let ended = self.podman.try_run(&end, SOON).code == Some(0);
+            ended && self.podman.run(&[&running[..], &[&of_pod]].concat()).is_empty()
+        });
     }
 
     fn start(&self) {
