@@ -119,6 +119,11 @@ impl Podman {
         self.begin(&["kube", "play", "--network", "host", file.to_str().unwrap()])
     }
 
+    /// Whether no container runs, and nothing is on its way to start or end one.
+    pub fn is_quiet(&self) -> bool {
+        leftovers::processes(self.folder.path()).is_empty()
+    }
+
     /// The host's number of a container's first process, if it runs.
     pub fn pid(&self, container: &str) -> Option<u32> {
         let outcome = self.try_run(&["inspect", "-f", "{{.State.Pid}}", container], COMMAND_MAX);

@@ -30,7 +30,7 @@ pub(super) fn clear(folder: &Path) {
     }
 }
 
-fn processes(folder: &Path) -> Vec<u32> {
+pub(super) fn processes(folder: &Path) -> Vec<u32> {
     let folder = folder.as_os_str().as_bytes();
     let mut parents = HashMap::new();
     let mut named = Vec::new();

@@ -137,15 +137,13 @@ impl<'a> OldPod<'a> {
         self.until_nothing_runs("stop", &["-t", "5"]);
     }
 
-    /// A node begins with the init containers once nothing of the pod runs. podman, on a busy
-    /// machine, can take a container that is just starting for one that has ended.
+    /// A node begins with the init containers once nothing of the pod runs. podman's end is
+    /// over only when the monitors of all containers have ended: one of them may take the death of
+    /// its container for a failure, and start it again.
     fn until_nothing_runs(&self, verb: &str, flags: &[&str]) {
-        let running = ["ps", "-q", "--filter", "status=running", "--filter"];
-        let of_pod = format!("pod={}", self.name);
+        let end = [&["pod", verb], flags, &[self.name.as_str()]].concat();
         wait_until("the end of all containers", SOON, || {
-            let end = [&["pod", verb], flags, &[self.name.as_str()]].concat();
-            let ended = self.podman.try_run(&end, SOON).code == Some(0);
-            ended && self.podman.run(&[&running[..], &[&of_pod]].concat()).is_empty()
+            self.podman.try_run(&end, SOON).code == Some(0) && self.podman.is_quiet()
         });
     }
 
