@@ -145,9 +145,15 @@ impl Shipper {
         wait_until(&format!("a change of {name}"), SOON, || condition(self.metrics().sum(name)));
     }
 
-    /// Waits until every byte read is acknowledged and nothing is left to read.
+    /// Waits until every line read is acknowledged or dropped and nothing is left to read. The lag
+    /// alone can be one of before the last lines were seen.
     pub fn wait_no_lag(&self) {
-        self.wait_metric("log_shipper_lag_bytes", |lag_bytes| lag_bytes < 1.0);
+        wait_until("an end of the lag", SOON, || {
+            let metrics = self.metrics();
+            let sum = |name: &str| metrics.sum(&format!("log_shipper_{name}"));
+            let done = sum("lines_acked_total") + sum("lines_dropped_total");
+            sum("lag_bytes") < 1.0 && done >= sum("lines_read_total")
+        });
     }
 
     pub fn kill9(self) {
