@@ -151,7 +151,7 @@ fn listen(current: &Arc<Mutex<Arc<Intake>>>, receive: fn(&Intake, TcpStream)) ->
 
 /// Requests until the connection ends; every one is accepted.
 fn receive_http(intake: &Intake, stream: TcpStream) {
-    let accepted = answer(200, None);
+    let accepted = answer(200, None, b"");
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
     let (mut body, mut decoded) = (Vec::new(), Vec::new());

@@ -76,6 +76,12 @@ impl Account {
         assert!(self.doubled.is_empty(), "{}", self.summary());
     }
 
+    /// Every line arrived exactly once; a sink that refuses single records changes their order.
+    pub fn assert_once_in_any_order(&self) {
+        let faults = self.lost.len() + self.doubled.len() + self.foreign.len();
+        assert!(faults == 0, "{}", self.summary());
+    }
+
     fn summary(&self) -> String {
         let mut summary = format!("of {} lines written:", self.written);
         for (what, lines) in [

@@ -36,11 +36,12 @@ pub struct Shipper {
 impl Settings {
     /// All `*.log` in the workplace's logs to the sink.
     pub fn new(place: &Workplace, sink: &Sink) -> Self {
-        Self::bare(place)
+        let settings = Self::bare(place)
             .flag("--include", place.log("*.log").to_str().unwrap())
-            .flag("--sink", "http")
             .flag("--sink-url", &sink.url())
-            .flag("--linger", "200ms")
+            .flag("--linger", "200ms");
+        let flags = sink.protocol().flags().iter();
+        flags.fold(settings, |settings, (name, value)| settings.flag(name, value))
     }
 
     /// Nothing but the state folder.

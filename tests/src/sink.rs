@@ -7,17 +7,20 @@
 //! in counting mode the sink is not what a benchmark measures.
 
 pub mod http;
+mod protocol;
 mod record;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io::{BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use record::Record;
+pub use self::protocol::{POISON, Protocol};
+pub use self::record::Record;
 
 use self::http::{Request, read_request};
+use self::protocol::{Verdict, judge};
 use crate::ledger::{self, Account};
 use crate::writer::Numbered;
 
@@ -29,6 +32,10 @@ pub enum Answer {
     Status(u16, Option<u32>),
     /// 413 for a request body (as received) above this many bytes, 200 for the others.
     TooLargeOver(usize),
+    /// Takes all but the records that hold [`POISON`], which it will never take.
+    Poison,
+    /// Of each request every so-many-th record is not taken now, where the protocol can say so.
+    Busy(usize),
     /// Keeps the request until the answer changes, then does what the new one says.
     Hold,
     /// Never answers, whatever comes later.
@@ -81,6 +88,7 @@ pub struct Sink {
 #[derive(Debug)]
 struct Shared {
     recording: Recording,
+    protocol: Protocol,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -94,6 +102,8 @@ struct State {
     listener: Option<Arc<TcpListener>>,
     connections: Vec<TcpStream>,
     records: Vec<Record>,
+    /// By which a record is known that comes again.
+    known: HashSet<String>,
     attempts: Vec<Attempt>,
     counts: Counts,
     /// Bodies that are no NDJSON: always a bug of the sender.
@@ -107,27 +117,42 @@ impl Sink {
         Self::start_with(Recording::Records)
     }
 
+    /// Listens, speaks this protocol and records every line.
+    pub fn speaking(protocol: Protocol) -> Self {
+        Self::start_as(protocol, Recording::Records)
+    }
+
     pub fn start_with(recording: Recording) -> Self {
+        Self::start_as(Protocol::Ndjson, recording)
+    }
+
+    fn start_as(protocol: Protocol, recording: Recording) -> Self {
         let state = State {
             answer: Answer::Ok,
             first_answers: VecDeque::new(),
             listener: None,
             connections: Vec::new(),
             records: Vec::new(),
+            known: HashSet::new(),
             attempts: Vec::new(),
             counts: Counts::default(),
             malformed: None,
             ended: false,
         };
-        let shared = Shared { recording, state: Mutex::new(state), changed: Condvar::new() };
-        let shared = Arc::new(shared);
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        let shared = Arc::new(Shared { recording, protocol, state, changed });
         let address = listen(&shared, SocketAddr::from(([127, 0, 0, 1], 0)));
         Self { shared, address }
     }
 
     /// Where to post to.
     pub fn url(&self) -> String {
-        format!("http://{}/ingest", self.address)
+        format!("http://{}{}", self.address, self.shared.protocol.path())
+    }
+
+    /// What it speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.shared.protocol
     }
 
     /// The standing answer, from the next request on.
@@ -269,29 +294,52 @@ impl Shared {
 
     /// Notes the request and its records, and says what to write back.
     fn take(&self, request: &Request, body: &[u8], answer: Answer) -> Option<Vec<u8>> {
-        let (status, retry_after) = match answer {
-            Answer::Ok => (Some(200), None),
+        let (failure, retry_after) = match answer {
             Answer::Status(status, retry_after) => (Some(status), retry_after),
             Answer::TooLargeOver(max) if request.body_bytes > max => (Some(413), None),
-            Answer::TooLargeOver(_) => (Some(200), None),
-            Answer::Hold | Answer::Hang | Answer::DropAfterRead | Answer::Refuse => (None, None),
+            _ => (None, None),
         };
-        let accepted = status == Some(200) || answer == Answer::DropAfterRead;
-        let lines = body.iter().filter(|byte| **byte == b'\n').count();
-        let records = match (accepted, self.recording) {
-            (true, Recording::Records) => record::parse(body),
+        let is_taken =
+            failure.is_none() && !matches!(answer, Answer::Hold | Answer::Hang | Answer::Refuse);
+        let items = match (is_taken, self.recording) {
+            (true, Recording::Records) => self.protocol.parse(request, body),
             (true, Recording::Counts) | (false, _) => Ok(Vec::new()),
         };
         let mut state = self.lock();
-        match records {
-            Ok(records) => state.records.extend(records),
-            Err(error) => state.malformed = Some(error),
-        }
-        if accepted {
+        let items = items.unwrap_or_else(|error| {
+            state.malformed = Some(error);
+            Vec::new()
+        });
+        let busy = match answer {
+            Answer::Busy(every) => Some(every),
+            _ => None,
+        };
+        let poison = answer == Answer::Poison;
+        let verdicts = judge(&items, poison, busy, &mut state.known);
+        // Without a protocol for it, a request with a bad record is refused as a whole.
+        let is_whole = self.protocol != Protocol::Ndjson || !verdicts.contains(&Verdict::Poison);
+        let lines = match (self.protocol, self.recording) {
+            (Protocol::Ndjson, _) | (_, Recording::Counts) => {
+                memchr::memchr_iter(b'\n', body).count()
+            }
+            _ => items.len(),
+        };
+        let taken =
+            items.into_iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Taken);
+        if is_taken && is_whole {
+            state.records.extend(taken.map(|(item, _)| item.record));
             state.counts.requests += 1;
             state.counts.lines += lines as u64;
             state.counts.bytes += body.len() as u64;
         }
+        let (status, answer_body) = match failure {
+            Some(status) => (Some(status), Vec::new()),
+            None if !is_taken || answer == Answer::DropAfterRead => (None, Vec::new()),
+            None => {
+                let (status, body) = self.protocol.answer(&verdicts);
+                (Some(status), body)
+            }
+        };
         state.attempts.push(Attempt {
             at: Instant::now(),
             status,
@@ -302,7 +350,7 @@ impl Shared {
         });
         drop(state);
         self.changed.notify_all();
-        status.map(|status| http::answer(status, retry_after))
+        status.map(|status| http::answer(status, retry_after, &answer_body))
     }
 }
 

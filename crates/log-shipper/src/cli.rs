@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<String>,
 
-    /// Where lines go: stdout, file, http or blackhole
+    /// Where lines go: stdout, file, http, loki, elasticsearch, otlp or blackhole
     #[arg(long, value_name = "SINK", default_value = "stdout")]
     pub(crate) sink: String,
 
@@ -28,15 +28,23 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     pub(crate) sink_url: Option<String>,
 
+    /// Form of requests to loki and otlp: protobuf or json
+    #[arg(long, value_name = "ENCODING", default_value = "protobuf")]
+    pub(crate) sink_encoding: String,
+
+    /// Data stream or index of the elasticsearch sink
+    #[arg(long, value_name = "NAME", default_value = "logs-log_shipper-default")]
+    pub(crate) index: String,
+
     /// Limit for one request to be answered
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub(crate) sink_timeout: String,
 
-    /// CA certificates (PEM) that the http sink trusts, instead of the public ones
+    /// CA certificates (PEM) that sinks over HTTP trust, instead of the public ones
     #[arg(long, value_name = "FILE")]
     pub(crate) sink_ca_file: Option<String>,
 
-    /// Client certificate (PEM) for the http sink
+    /// Client certificate (PEM) for sinks over HTTP
     #[arg(long, value_name = "FILE")]
     pub(crate) sink_client_cert: Option<String>,
 
@@ -44,11 +52,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) sink_client_key: Option<String>,
 
-    /// File with USER:PASSWORD for the http sink; read at each request
+    /// File with USER:PASSWORD for sinks over HTTP; read at each request
     #[arg(long, value_name = "FILE")]
     pub(crate) basic_auth_file: Option<String>,
 
-    /// File with a bearer token for the http sink; read at each request
+    /// File with a bearer token for sinks over HTTP; read at each request
     #[arg(long, value_name = "FILE")]
     pub(crate) bearer_token_file: Option<String>,
 
@@ -60,24 +68,25 @@ pub struct Args {
     #[arg(long, value_name = "COUNT", default_value = "5")]
     pub(crate) sink_file_keep: String,
 
-    /// Header "NAME: VALUE" for each request of the http sink; repeatable, a line each in the
+    /// Header "NAME: VALUE" for each request of sinks over HTTP; repeatable, a line each in the
     /// variable
     #[arg(long, value_name = "HEADER", value_delimiter = '\n')]
     pub(crate) header: Vec<String>,
 
-    /// Field KEY=VALUE that each JSON record carries; repeatable
+    /// Field, label or attribute KEY=VALUE that each record carries; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(crate) label: Vec<String>,
 
-    /// Form of a record: raw, prefixed or json; json for the http sink, else raw by default
+    /// Form of a record in stdout and file, raw by default: raw, prefixed or json
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
 
-    /// Let each JSON record carry an id of file and offset, by which a receiver knows duplicates
+    /// Let each record of http and otlp carry an id of file and offset, by which a receiver knows
+    /// duplicates
     #[arg(long)]
     pub(crate) record_id: bool,
 
-    /// Compression of the http sink: none, gzip or zstd
+    /// Compression of requests: none, gzip or zstd, as far as the servers of the sink take it
     #[arg(long, value_name = "CODEC", default_value = "none")]
     pub(crate) compression: String,
 

@@ -17,6 +17,7 @@ mod config;
 mod delivery;
 mod keeper;
 mod metrics;
+mod protobuf;
 mod pump;
 mod record;
 mod service;

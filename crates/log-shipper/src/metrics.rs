@@ -29,18 +29,25 @@ pub(crate) enum DropReason {
     TooLong,
     /// The sink refused it alone as too large.
     TooLargeForSink,
+    /// The sink refused it for good, for what is in it.
+    RefusedBySink,
     /// `--on-full drop-oldest`.
     OnFull,
 }
 
 impl DropReason {
-    const ALL: [DropReason; 3] =
-        [DropReason::TooLong, DropReason::TooLargeForSink, DropReason::OnFull];
+    const ALL: [DropReason; 4] = [
+        DropReason::TooLong,
+        DropReason::TooLargeForSink,
+        DropReason::RefusedBySink,
+        DropReason::OnFull,
+    ];
 
-    fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             DropReason::TooLong => "too_long",
             DropReason::TooLargeForSink => "too_large_for_sink",
+            DropReason::RefusedBySink => "refused_by_sink",
             DropReason::OnFull => "on_full",
         }
     }

@@ -241,12 +241,12 @@ impl Pump {
         if self.state.filling.is_empty() {
             self.state.filling_since = Instant::now();
         }
-        let (batch, recorder) = (&mut self.state.filling, &self.recorder);
+        let (batch, recorder) = (&mut self.state.filling, &mut self.recorder);
+        batch.begin(recorder.head());
         let mut replaced = 0;
         let span = self.tailer.read(id, now(), |line| {
-            replaced += u64::from(recorder.write(line, &mut batch.records));
-            batch.lines += 1;
-            if batch.records.len() >= BATCH_BYTES { Flow::Stop } else { Flow::Continue }
+            replaced += u64::from(batch.add(|out| recorder.write(line, out)));
+            if batch.bytes() >= BATCH_BYTES { Flow::Stop } else { Flow::Continue }
         });
         self.metrics.lines_replaced.inc_by(replaced);
         self.state.unpublished = true;
@@ -312,7 +312,7 @@ impl Pump {
         if self.policy.on_full == OnFull::Block || !stuck {
             return false;
         }
-        self.metrics.dropped(DropReason::OnFull, state.filling.lines);
+        self.metrics.dropped(DropReason::OnFull, state.filling.lines());
         for span in &state.filling.spans {
             // Of each file the last span stands for all.
             state.dropped_behind.retain(|earlier| !earlier.is_superseded_by(span));
@@ -346,7 +346,7 @@ impl Pump {
         self.metrics.add(&self.state.published, &stats);
         self.state.published = stats;
         self.metrics.publish(&self.tailer.backlog(), self.tailer.size_of_files());
-        let waiting = i64::try_from(self.state.filling.records.len()).unwrap_or(i64::MAX);
+        let waiting = i64::try_from(self.state.filling.bytes()).unwrap_or(i64::MAX);
         self.metrics.batch_bytes.set(waiting);
     }
 

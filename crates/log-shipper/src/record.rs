@@ -1,216 +1,119 @@
 //! One line, one record.
 //!
-//! In: a line and where it comes from. Out: bytes, ended by LF, in one of three forms: the line as
-//! it is, with its file's path before it, or a JSON object. All that is the same for the lines of
-//! one turn of reading is written once and then copied.
+//! In: a line and where it comes from. Out: the bytes that stand for it on the wire of a sink. Only
+//! the sink knows that form, so each sink with one of its own brings its recorder; what they have
+//! in common is here.
 //!
-//! A JSON record holds `time` (RFC 3339 UTC, when the line was read), `file` (the path as
-//! discovered), `stream` (the file's name without its ending), the labels, `offset` (of the line's
-//! first byte), `message` (the line without its end), and where they apply `id`, `partial` and
-//! `split`. Bytes that are not UTF-8 become U+FFFD in it; the raw forms keep every byte.
+//! A record with a time of its own is stamped when its line is read, in nanoseconds that rise from
+//! record to record: a receiver that takes equal lines of one time for one line keeps both, and a
+//! record that is sent twice has the same time both times.
 
+mod text;
+
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use tail::{Line, Part, Source};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// The line as it is.
-    Raw,
-    /// `PATH: LINE`.
-    Prefixed,
-    /// An object a line.
-    Json,
-    /// Nothing, for a sink that looks at nothing.
-    Nothing,
-}
+pub(crate) use self::text::{Format, TextRecorder};
+use crate::sink::{BulkRecorder, LokiRecorder, OtlpRecorder};
 
 /// Writes records.
 #[derive(Debug)]
-pub(crate) struct Recorder {
-    format: Format,
-    record_id: bool,
-    /// The labels as JSON, with a comma behind each.
-    labels: Vec<u8>,
-    /// What stands before the offset, or before the line, in this turn.
-    envelope: Vec<u8>,
-    file_id: u64,
+pub(crate) enum Recorder {
+    Text(TextRecorder),
+    Loki(LokiRecorder),
+    Bulk(BulkRecorder),
+    Otlp(OtlpRecorder),
 }
 
 impl Recorder {
-    pub(crate) fn new(format: Format, record_id: bool, labels: &[(String, String)]) -> Recorder {
-        let mut fragment = Vec::new();
-        for (key, value) in labels {
-            write_string(key, &mut fragment);
-            fragment.push(b':');
-            write_string(value, &mut fragment);
-            fragment.push(b',');
-        }
-        Recorder { format, record_id, labels: fragment, envelope: Vec::new(), file_id: 0 }
-    }
-
     /// Begins a turn: the lines that follow are of `source` and were read at `time`.
     pub(crate) fn begin(&mut self, source: &Source, time: SystemTime) {
-        self.envelope.clear();
-        self.file_id = source.file_id;
-        let path = source.path.to_string_lossy();
-        match self.format {
-            Format::Raw | Format::Nothing => {}
-            Format::Prefixed => {
-                self.envelope.extend_from_slice(path.as_bytes());
-                self.envelope.extend_from_slice(b": ");
-            }
-            Format::Json => {
-                let stream = source.path.file_stem().unwrap_or_default().to_string_lossy();
-                let time = humantime::format_rfc3339_millis(time).to_string();
-                self.envelope.extend_from_slice(b"{\"time\":\"");
-                self.envelope.extend_from_slice(time.as_bytes());
-                self.envelope.extend_from_slice(b"\",\"file\":");
-                write_string(&path, &mut self.envelope);
-                self.envelope.extend_from_slice(b",\"stream\":");
-                write_string(&stream, &mut self.envelope);
-                self.envelope.push(b',');
-                self.envelope.extend_from_slice(&self.labels);
-                self.envelope.extend_from_slice(b"\"offset\":");
-            }
+        match self {
+            Recorder::Text(recorder) => recorder.begin(source, time),
+            Recorder::Loki(recorder) => recorder.begin(source, time),
+            Recorder::Bulk(recorder) => recorder.begin(source, time),
+            Recorder::Otlp(recorder) => recorder.begin(source, time),
+        }
+    }
+
+    /// What is the same for all records of this turn and belongs before them.
+    pub(crate) fn head(&self) -> &[u8] {
+        match self {
+            Recorder::Loki(recorder) => recorder.head(),
+            Recorder::Text(_) | Recorder::Bulk(_) | Recorder::Otlp(_) => &[],
         }
     }
 
     /// Appends the record of a line. Says whether bytes had to be replaced.
-    pub(crate) fn write(&self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
-        if self.format == Format::Nothing {
-            return false;
+    pub(crate) fn write(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
+        match self {
+            Recorder::Text(recorder) => recorder.write(line, out),
+            Recorder::Loki(recorder) => recorder.write(line, out),
+            Recorder::Bulk(recorder) => recorder.write(line, out),
+            Recorder::Otlp(recorder) => recorder.write(line, out),
         }
-        out.extend_from_slice(&self.envelope);
-        let replaced = match self.format {
-            Format::Raw | Format::Prefixed | Format::Nothing => {
-                out.extend_from_slice(line.bytes);
-                false
-            }
-            Format::Json => self.write_json(line, out),
-        };
-        out.push(b'\n');
-        replaced
+    }
+}
+
+/// Nanoseconds since 1970 that never come twice.
+#[derive(Debug, Default)]
+pub(crate) struct Stamps {
+    last: u64,
+}
+
+impl Stamps {
+    /// The next stamp will be of this time, or just behind the last one.
+    pub(crate) fn begin(&mut self, time: SystemTime) {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX / 2);
+        self.last = self.last.max(nanos.saturating_sub(1));
     }
 
-    fn write_json(&self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
-        let mut digits = itoa::Buffer::new();
-        let offset = digits.format(line.offset).as_bytes();
-        out.extend_from_slice(offset);
-        if self.record_id {
-            out.extend_from_slice(b",\"id\":\"");
-            out.extend_from_slice(format!("{:016x}-", self.file_id).as_bytes());
-            out.extend_from_slice(offset);
-            if line.part == Part::Partial {
-                // The whole line may come later; it is not a duplicate of its beginning.
-                out.extend_from_slice(b"-partial");
-            }
-            out.push(b'"');
-        }
-        out.extend_from_slice(b",\"message\":");
-        let text = line.text();
-        let replaced = match simdutf8::basic::from_utf8(text) {
-            Ok(text) => {
-                write_string(text, out);
-                false
-            }
-            Err(_invalid) => {
-                write_string(&String::from_utf8_lossy(text), out);
-                true
-            }
-        };
-        match line.part {
-            Part::Whole => {}
-            Part::Partial => out.extend_from_slice(b",\"partial\":true"),
-            Part::Split => out.extend_from_slice(b",\"split\":true"),
-        }
-        out.push(b'}');
-        replaced
+    pub(crate) fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
     }
+}
+
+/// The line as text, and whether bytes had to be replaced.
+pub(crate) fn text<'a>(line: &Line<'a>) -> (Cow<'a, str>, bool) {
+    let bytes = line.text();
+    match simdutf8::basic::from_utf8(bytes) {
+        Ok(text) => (Cow::Borrowed(text), false),
+        Err(_invalid) => (String::from_utf8_lossy(bytes), true),
+    }
+}
+
+/// The file's name without its ending.
+pub(crate) fn stream(source: &Source) -> Cow<'_, str> {
+    source.path.file_stem().unwrap_or_default().to_string_lossy()
+}
+
+/// Appends what is the same whenever this line is read from this file.
+pub(crate) fn record_id(file_id: u64, line: &Line<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{file_id:016x}-").as_bytes());
+    out.extend_from_slice(itoa::Buffer::new().format(line.offset).as_bytes());
+    if line.part == Part::Partial {
+        // The whole line may come later; it is not a duplicate of its beginning.
+        out.extend_from_slice(b"-partial");
+    }
+}
+
+/// Labels as fields of a JSON object, with a comma behind each.
+pub(crate) fn labels_fragment(labels: &[(String, String)]) -> Vec<u8> {
+    let mut fragment = Vec::new();
+    for (key, value) in labels {
+        write_string(key, &mut fragment);
+        fragment.push(b':');
+        write_string(value, &mut fragment);
+        fragment.push(b',');
+    }
+    fragment
 }
 
 /// Appends a JSON string with its quotes.
-fn write_string(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     json_escape_simd::escape_into(text, out);
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-    use std::time::Duration;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn source() -> Source {
-        Source { path: PathBuf::from("/logs/a \"b\".log"), group: 0, file_id: 0xab }
-    }
-
-    fn written(recorder: &mut Recorder, bytes: &[u8], part: Part) -> (Vec<u8>, bool) {
-        recorder.begin(&source(), SystemTime::UNIX_EPOCH + Duration::from_millis(1_500));
-        let mut out = Vec::new();
-        let replaced = recorder.write(&Line { bytes, offset: 42, part }, &mut out);
-        (out, replaced)
-    }
-
-    fn json(recorder: &mut Recorder, bytes: &[u8], part: Part) -> serde_json::Value {
-        let (out, _) = written(recorder, bytes, part);
-        assert_eq!(out.last(), Some(&b'\n'));
-        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
-        serde_json::from_slice(&out).unwrap()
-    }
-
-    #[test]
-    fn raw_forms_keep_every_byte() {
-        let bytes = b"\xff\0 x\r";
-        let mut raw = Recorder::new(Format::Raw, false, &[]);
-        assert_eq!(written(&mut raw, bytes, Part::Whole), (b"\xff\0 x\r\n".to_vec(), false));
-        let mut prefixed = Recorder::new(Format::Prefixed, false, &[]);
-        let expected = b"/logs/a \"b\".log: \xff\0 x\r\n".to_vec();
-        assert_eq!(written(&mut prefixed, bytes, Part::Whole), (expected, false));
-    }
-
-    #[test]
-    fn a_json_record_says_what_when_and_where() {
-        let labels = [("app".to_owned(), "w\"eb".to_owned())];
-        let mut recorder = Recorder::new(Format::Json, true, &labels);
-        let record = json(&mut recorder, b"GET \"/\" \x01\r", Part::Whole);
-        let expected = serde_json::json!({
-            "time": "1970-01-01T00:00:01.500Z",
-            "file": "/logs/a \"b\".log",
-            "stream": "a \"b\"",
-            "app": "w\"eb",
-            "offset": 42,
-            "id": "00000000000000ab-42",
-            "message": "GET \"/\" \u{1}",
-        });
-        assert_eq!(record, expected);
-    }
-
-    #[test]
-    fn pieces_are_marked_and_bad_bytes_replaced_and_reported() {
-        let mut recorder = Recorder::new(Format::Json, false, &[]);
-        assert_eq!(json(&mut recorder, b"half", Part::Partial)["partial"], true);
-        assert_eq!(json(&mut recorder, b"piece\r", Part::Split)["message"], "piece\r");
-        assert_eq!(json(&mut recorder, b"piece", Part::Split)["split"], true);
-        assert!(json(&mut recorder, b"x", Part::Whole).get("split").is_none());
-        let (out, replaced) = written(&mut recorder, b"\xff\xfe\x80\x00\x01\xc3", Part::Whole);
-        assert!(replaced);
-        let record: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!(record["message"], "\u{fffd}\u{fffd}\u{fffd}\0\u{1}\u{fffd}");
-    }
-
-    proptest! {
-        #[test]
-        fn every_line_becomes_one_valid_record(
-            bytes in proptest::collection::vec(any::<u8>(), 0..300),
-        ) {
-            let line: Vec<u8> = bytes.into_iter().filter(|byte| *byte != b'\n').collect();
-            let mut recorder = Recorder::new(Format::Json, false, &[]);
-            let record = json(&mut recorder, &line, Part::Partial);
-            let text = line.strip_suffix(b"\r").unwrap_or(&line);
-            prop_assert_eq!(record["message"].as_str().unwrap(), String::from_utf8_lossy(text));
-        }
-    }
 }

@@ -14,7 +14,6 @@ use crate::delivery::Delivery;
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::pump::{Policy, Pump, State};
-use crate::record::Recorder;
 use crate::sink::Sink;
 
 /// Descriptors that are not for followed files.
@@ -66,7 +65,6 @@ impl Sidecar for LogShipper {
             warn_of(&warning);
         }
         info!(files = tailer.backlog().files_known, "Following");
-        let recorder = Recorder::new(config.format, config.record_id, &config.labels);
         let policy = Policy {
             linger: config.linger,
             on_full: config.on_full,
@@ -81,7 +79,7 @@ impl Sidecar for LogShipper {
             policy,
             tailer,
             wake,
-            recorder,
+            recorder: config.recorder,
             batches,
             reports,
             keeper,

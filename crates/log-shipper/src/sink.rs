@@ -5,25 +5,35 @@
 //! same for all. Only a sink knows the format of its wire. A new one is a file here, a variant of
 //! [`Sink`] and one of the configuration.
 
+mod bulk;
 mod file;
 mod http;
+mod loki;
+mod ndjson;
+mod otlp;
 mod stdout;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use sidecar_runtime::StartError;
 
+pub(crate) use self::bulk::{BulkRecorder, BulkSink};
 pub(crate) use self::file::{FileSink, Written};
-pub(crate) use self::http::HttpSink;
+pub(crate) use self::loki::{LokiRecorder, LokiSink};
+pub(crate) use self::ndjson::NdjsonSink;
+pub(crate) use self::otlp::{OtlpRecorder, OtlpSink};
 pub(crate) use self::stdout::StdoutSink;
+use crate::batch::Records;
 use crate::config::SinkConfig;
 
 #[derive(Debug)]
 pub(crate) enum Sink {
     Stdout(StdoutSink),
     File(FileSink),
-    Http(Box<HttpSink>),
+    Http(Box<NdjsonSink>),
+    Loki(Box<LokiSink>),
+    Bulk(Box<BulkSink>),
+    Otlp(Box<OtlpSink>),
     Blackhole,
 }
 
@@ -36,8 +46,44 @@ pub(crate) enum Answer {
     Refused { why: Refusal, detail: String, after: Option<Duration> },
     /// Fewer records at a time may be taken.
     TooLarge,
+    /// At least one record will never be taken, and nobody says which. The others may have been.
+    Poison(String),
+    /// All were taken but those that are `left`, by number, which may be taken later and are not now
+    /// for the reason `why`, and those that were `rejected` for good.
+    Partly { left: Vec<usize>, why: String, rejected: Rejected },
     /// Nothing will ever be taken again.
     Gone(String),
+}
+
+/// Records that will never be taken.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) count: u64,
+    /// Of the first.
+    pub(crate) why: String,
+}
+
+impl Rejected {
+    fn add(&mut self, count: u64, why: impl FnOnce() -> String) {
+        if self.count == 0 {
+            self.why = why();
+        }
+        self.count += count;
+    }
+}
+
+impl Answer {
+    /// Why records have to be sent again, if so.
+    pub(crate) fn failure(&self) -> Option<(Refusal, String)> {
+        match self {
+            Answer::Refused { why, detail, .. } => Some((*why, detail.clone())),
+            Answer::Poison(why) => Some((Refusal::ClientError, why.clone())),
+            Answer::Partly { left, why, .. } if !left.is_empty() => {
+                Some((Refusal::Throttled, why.clone()))
+            }
+            Answer::Partly { .. } | Answer::Accepted | Answer::TooLarge | Answer::Gone(_) => None,
+        }
+    }
 }
 
 /// Why an attempt failed: the label `reason` of the metric.
@@ -97,16 +143,26 @@ impl Sink {
         Ok(match config {
             SinkConfig::Stdout => Sink::Stdout(StdoutSink::open()?),
             SinkConfig::File(config) => Sink::File(FileSink::open(config)?),
-            SinkConfig::Http(config) => Sink::Http(Box::new(HttpSink::open(*config)?)),
+            SinkConfig::Http(config) => Sink::Http(Box::new(NdjsonSink::open(*config)?)),
+            SinkConfig::Loki(config, encoding) => {
+                Sink::Loki(Box::new(LokiSink::open(*config, encoding)?))
+            }
+            SinkConfig::Bulk(config) => Sink::Bulk(Box::new(BulkSink::open(*config)?)),
+            SinkConfig::Otlp(config, encoding, labels) => {
+                Sink::Otlp(Box::new(OtlpSink::open(*config, encoding, &labels)?))
+            }
             SinkConfig::Blackhole => Sink::Blackhole,
         })
     }
 
-    pub(crate) async fn send(&mut self, records: Bytes) -> Answer {
+    pub(crate) async fn send(&mut self, records: &Records) -> Answer {
         match self {
             Sink::Stdout(sink) => sink.send(records).await,
             Sink::File(sink) => sink.send(records).await,
             Sink::Http(sink) => sink.send(records).await,
+            Sink::Loki(sink) => sink.send(records).await,
+            Sink::Bulk(sink) => sink.send(records).await,
+            Sink::Otlp(sink) => sink.send(records).await,
             Sink::Blackhole => Answer::Accepted,
         }
     }
@@ -115,7 +171,7 @@ impl Sink {
     pub(crate) fn written(&self) -> Option<Written> {
         match self {
             Sink::File(sink) => Some(sink.written()),
-            Sink::Stdout(_) | Sink::Http(_) | Sink::Blackhole => None,
+            _ => None,
         }
     }
 }

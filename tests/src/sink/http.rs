@@ -72,13 +72,16 @@ impl Request {
     }
 }
 
-/// An answer with an empty body.
-pub fn answer(status: u16, retry_after: Option<u32>) -> Vec<u8> {
+/// An answer. Without a `Content-Type`: nobody asks for one.
+pub fn answer(status: u16, retry_after: Option<u32>, body: &[u8]) -> Vec<u8> {
     let retry_after = match retry_after {
         Some(seconds) => format!("retry-after: {seconds}\r\n"),
         None => String::new(),
     };
-    format!("HTTP/1.1 {status} Scripted\r\n{retry_after}content-length: 0\r\n\r\n").into_bytes()
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 {status} Scripted\r\n{retry_after}content-length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<()> {

@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy.toml reaches test functions, not their helpers")]
 
+mod aggregators;
 mod bounds;
 mod checkpoint;
 mod discovery;

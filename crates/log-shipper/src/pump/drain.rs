@@ -68,8 +68,8 @@ impl Pump {
             let (batch, recorder) = (&mut self.state.filling, &mut self.recorder);
             self.tailer.read_held(id, now(), |source, line| {
                 recorder.begin(source, std::time::SystemTime::now());
-                recorder.write(line, &mut batch.records);
-                batch.lines += 1;
+                batch.begin(recorder.head());
+                batch.add(|out| recorder.write(line, out));
                 tail::Flow::Stop
             });
             if self.state.filling.is_full() || partials.is_empty() {

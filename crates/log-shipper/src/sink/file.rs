@@ -11,11 +11,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use sidecar_runtime::StartError;
 use tracing::info;
 
 use super::{Answer, Refusal, blocking};
+use crate::batch::Records;
 use crate::config::FileConfig;
 
 /// The file that was written last, to be synced before positions are saved.
@@ -54,11 +54,11 @@ impl FileSink {
         self.written.clone()
     }
 
-    pub(super) async fn send(&mut self, records: Bytes) -> Answer {
+    pub(super) async fn send(&mut self, records: &Records) -> Answer {
         let mut output = self.output.take().expect("one attempt at a time");
-        let written = self.written.clone();
+        let (written, bytes) = (self.written.clone(), records.bytes());
         let (output, result) = blocking(move || {
-            let result = output.append(&records, &written);
+            let result = output.append(&bytes, &written);
             (output, result)
         })
         .await;

@@ -1,27 +1,31 @@
-//! NDJSON over HTTP.
+//! What all sinks over HTTP have in common: one POST an attempt.
 //!
-//! One POST a batch, `application/x-ndjson`, one JSON object a line. A status of 2xx is the
-//! acknowledgement. 413 asks for fewer records at a time. Everything else is tried again, 400, 401
-//! and 404 too: they mean a receiver that is set up wrongly, and what is not acknowledged is not
-//! given up.
+//! In: a body and its type. Out: the answer of a server that took it, or an [`Answer`] that says why
+//! it did not. A status of 2xx is the acknowledgement, 413 asks for fewer records at a time.
+//! Everything else is tried again, 401 and 404 too: they mean a receiver that is set up wrongly,
+//! and what is not acknowledged is not given up. What 400 means is the protocol's affair.
+//!
+//! The body of an attempt is made, and compressed, once, however often it is sent.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
+use hyper::header;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use hyper::{StatusCode, header};
 use net::{Client, ClientLimits, Response, SendError};
 use sidecar_runtime::StartError;
 
 use super::{Answer, Refusal};
-use crate::compress::{Codec, Compressor};
+use crate::batch::Records;
+use crate::compress::Compressor;
 use crate::config::HttpConfig;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Of an answer's body; more of it closes the connection.
-const RESPONSE_BYTES_MAX: usize = 64 << 10;
+/// Of an answer's body; more of it closes the connection. Elasticsearch answers each record of a
+/// batch in 30 bytes, and in a few hundred those that it refuses.
+const RESPONSE_BYTES_MAX: usize = 2 << 20;
 /// Of an answer's body in a log line.
 const DETAIL_BYTES_MAX: usize = 200;
 /// A server can ask for a pause of up to this.
@@ -29,17 +33,22 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// A file with a secret that is larger is not one.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
+/// The sender of one sink.
 #[derive(Debug)]
-pub(crate) struct HttpSink {
+pub(super) struct Poster {
     config: HttpConfig,
+    content_type: HeaderValue,
     client: Client,
     compressor: Compressor,
-    /// What was compressed for the last attempt, for the next one of the same records.
-    packed: Option<(Bytes, Bytes)>,
+    /// What was made of these records for the last attempt.
+    packed: Option<(Records, Bytes)>,
 }
 
-impl HttpSink {
-    pub(super) fn open(config: HttpConfig) -> Result<HttpSink, StartError> {
+impl Poster {
+    pub(super) fn open(
+        config: HttpConfig,
+        content_type: &'static str,
+    ) -> Result<Poster, StartError> {
         let reject = |setting: &str, path: &Path, error: String| {
             StartError::new(setting, path.display().to_string(), error)
         };
@@ -54,47 +63,40 @@ impl HttpSink {
         let client = client(&config)?;
         let compressor = Compressor::new(config.codec)
             .map_err(|error| StartError::new("compression", "", error))?;
-        Ok(HttpSink { config, client, compressor, packed: None })
+        let content_type = HeaderValue::from_static(content_type);
+        Ok(Poster { config, content_type, client, compressor, packed: None })
     }
 
-    pub(super) async fn send(&mut self, records: Bytes) -> Answer {
-        let headers = match self.headers() {
-            Ok(headers) => headers,
-            Err(detail) => return refused(Refusal::Unauthorized, detail),
+    /// Sends the body that `make` makes of the records.
+    ///
+    /// # Errors
+    /// The records were not taken, or only some.
+    pub(super) async fn post(
+        &mut self,
+        records: &Records,
+        make: impl FnOnce(&Records) -> Bytes,
+    ) -> Result<Response, Answer> {
+        let headers = self.headers().map_err(|detail| refused(Refusal::Unauthorized, detail))?;
+        let body = match self.packed.take() {
+            Some((of, packed)) if of.is(records) => packed,
+            _ => self
+                .compressor
+                .compress(make(records))
+                .map_err(|error| refused(Refusal::Io, error.to_string()))?,
         };
-        let body = match self.body(&records) {
-            Ok(body) => body,
-            Err(error) => return refused(Refusal::Io, error.to_string()),
+        let answer = match self.client.post(&headers, body.clone()).await {
+            Ok(response) => judge(response, SystemTime::now()),
+            Err(error) => Err(self.on_error(&error)),
         };
-        let answer = match self.client.post(&headers, body).await {
-            Ok(response) => judge(&response, SystemTime::now()),
-            Err(error) => self.on_error(&error),
-        };
-        if answer == Answer::Accepted || answer == Answer::TooLarge {
-            self.packed = None;
+        if matches!(answer, Err(Answer::Refused { .. })) {
+            self.packed = Some((records.clone(), body));
         }
         answer
     }
 
-    /// The records as they go over the wire; compressed once, however often they are sent.
-    fn body(&mut self, records: &Bytes) -> std::io::Result<Bytes> {
-        if self.config.codec == Codec::None {
-            return Ok(records.clone());
-        }
-        if let Some((of, packed)) = &self.packed
-            && of.as_ptr() == records.as_ptr()
-            && of.len() == records.len()
-        {
-            return Ok(packed.clone());
-        }
-        let packed = self.compressor.compress(records.clone())?;
-        self.packed = Some((records.clone(), packed.clone()));
-        Ok(packed)
-    }
-
     fn headers(&self) -> Result<HeaderMap, String> {
         let mut headers = self.config.headers.clone();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        headers.insert(CONTENT_TYPE, self.content_type.clone());
         if let Some(encoding) = self.config.codec.encoding() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
@@ -132,8 +134,14 @@ impl HttpSink {
     }
 }
 
-fn refused(why: Refusal, detail: String) -> Answer {
+/// Not now, and nobody says when.
+pub(super) fn refused(why: Refusal, detail: String) -> Answer {
     Answer::Refused { why, detail, after: None }
+}
+
+/// A body for a log line.
+pub(super) fn detail(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(DETAIL_BYTES_MAX)]).trim().to_owned()
 }
 
 fn client(config: &HttpConfig) -> Result<Client, StartError> {
@@ -148,25 +156,23 @@ fn client(config: &HttpConfig) -> Result<Client, StartError> {
 }
 
 /// What an answer means for the records.
-fn judge(response: &Response, now: SystemTime) -> Answer {
+fn judge(response: Response, now: SystemTime) -> Result<Response, Answer> {
     let status = response.status;
     if status.is_success() {
-        return Answer::Accepted;
+        return Ok(response);
     }
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return Answer::TooLarge;
-    }
+    let detail = format!("{status}: {}", detail(&response.body));
     let after = response.headers.get(header::RETRY_AFTER).and_then(|it| retry_after(it, now));
     let why = match status.as_u16() {
+        400 => return Err(Answer::Poison(detail)),
+        413 => return Err(Answer::TooLarge),
         429 => Refusal::Throttled,
         503 if after.is_some() => Refusal::Throttled,
         401 | 403 | 407 => Refusal::Unauthorized,
         500.. => Refusal::ServerError,
         _ => Refusal::ClientError,
     };
-    let body = &response.body[..response.body.len().min(DETAIL_BYTES_MAX)];
-    let detail = format!("{status}: {}", String::from_utf8_lossy(body).trim());
-    Answer::Refused { why, detail, after }
+    Err(Answer::Refused { why, detail, after })
 }
 
 /// `Retry-After` in either form, within the limit.
@@ -196,6 +202,8 @@ fn secret(path: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::StatusCode;
+
     use super::*;
 
     fn response(status: u16, retry_after: Option<&str>) -> Response {
@@ -211,29 +219,26 @@ mod tests {
     fn every_status_has_its_meaning() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let seconds = |it| Some(Duration::from_secs(it));
-        for (status, retry_after, expected) in [
-            (200, None, None),
-            (204, None, None),
-            (301, None, Some((Refusal::ClientError, None))),
-            (400, None, Some((Refusal::ClientError, None))),
-            (401, None, Some((Refusal::Unauthorized, None))),
-            (404, None, Some((Refusal::ClientError, None))),
-            (429, Some("7"), Some((Refusal::Throttled, seconds(7)))),
-            (429, Some("86400"), Some((Refusal::Throttled, seconds(300)))),
-            (429, Some("soon"), Some((Refusal::Throttled, None))),
-            (503, None, Some((Refusal::ServerError, None))),
-            (503, Some("Sun, 06 Nov 1994 08:49:41 GMT"), Some((Refusal::Throttled, seconds(4)))),
-            (503, Some("Sun, 06 Nov 1994 08:00:00 GMT"), Some((Refusal::Throttled, seconds(0)))),
+        for (status, retry_after, why, after) in [
+            (301, None, Refusal::ClientError, None),
+            (401, None, Refusal::Unauthorized, None),
+            (404, None, Refusal::ClientError, None),
+            (429, Some("7"), Refusal::Throttled, seconds(7)),
+            (429, Some("86400"), Refusal::Throttled, seconds(300)),
+            (429, Some("soon"), Refusal::Throttled, None),
+            (503, None, Refusal::ServerError, None),
+            (503, Some("Sun, 06 Nov 1994 08:49:41 GMT"), Refusal::Throttled, seconds(4)),
+            (503, Some("Sun, 06 Nov 1994 08:00:00 GMT"), Refusal::Throttled, seconds(0)),
         ] {
-            let expected = match expected {
-                None => Answer::Accepted,
-                Some((why, after)) => {
-                    let status = StatusCode::from_u16(status).unwrap();
-                    Answer::Refused { why, detail: format!("{status}: no"), after }
-                }
-            };
-            assert_eq!(judge(&response(status, retry_after), now), expected, "{status}");
+            let detail = format!("{}: no", StatusCode::from_u16(status).unwrap());
+            let expected = Answer::Refused { why, detail, after };
+            assert_eq!(judge(response(status, retry_after), now).unwrap_err(), expected);
         }
-        assert_eq!(judge(&response(413, None), now), Answer::TooLarge);
+        assert_eq!(judge(response(413, None), now).unwrap_err(), Answer::TooLarge);
+        let poison = Answer::Poison("400 Bad Request: no".to_owned());
+        assert_eq!(judge(response(400, None), now).unwrap_err(), poison);
+        for taken in [200, 204] {
+            assert_eq!(judge(response(taken, None), now).unwrap().status, taken);
+        }
     }
 }

@@ -9,11 +9,11 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags};
 use sidecar_runtime::StartError;
 
 use super::{Answer, Refusal, blocking};
+use crate::batch::Records;
 
 #[derive(Debug)]
 pub(crate) struct StdoutSink {
@@ -30,10 +30,9 @@ impl StdoutSink {
         Ok(StdoutSink { file: Arc::new(File::from(fd)), written: 0 })
     }
 
-    pub(super) async fn send(&mut self, records: Bytes) -> Answer {
+    pub(super) async fn send(&mut self, records: &Records) -> Answer {
         let file = Arc::clone(&self.file);
-        let rest = records.slice(self.written..);
-        drop(records);
+        let rest = records.bytes().slice(self.written..);
         let (written, result) = blocking(move || write(&file, &rest)).await;
         match result {
             Ok(()) => {

@@ -1,0 +1,309 @@
+//! Where records go, from what was typed to what it means.
+//!
+//! In: the flags of the sinks. Out: a [`SinkConfig`] that holds what its sink needs and no more. A
+//! flag that the chosen sink would not look at is refused where it would mislead: an address for
+//! standard output, a compression that its server does not take.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use net::{Endpoint, EndpointError, TlsSettings};
+use sidecar_runtime::{Rejections, setting};
+
+use crate::cli::Args;
+use crate::compress::Codec;
+
+/// Where an address of Loki without a path leads.
+const LOKI_PATH: &str = "/loki/api/v1/push";
+/// The same for OTLP.
+const OTLP_PATH: &str = "/v1/logs";
+
+#[derive(Debug)]
+pub(crate) enum SinkConfig {
+    Stdout,
+    File(FileConfig),
+    Http(Box<HttpConfig>),
+    Loki(Box<HttpConfig>, Encoding),
+    Bulk(Box<HttpConfig>),
+    /// With the attributes of the resource.
+    Otlp(Box<HttpConfig>, Encoding, Vec<(String, String)>),
+    Blackhole,
+}
+
+#[derive(Debug)]
+pub(crate) struct FileConfig {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes_max: u64,
+    pub(crate) keep: u32,
+}
+
+pub(crate) struct HttpConfig {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) tls: TlsSettings,
+    pub(crate) timeout: Duration,
+    pub(crate) headers: HeaderMap,
+    pub(crate) basic_auth_file: Option<PathBuf>,
+    pub(crate) bearer_token_file: Option<PathBuf>,
+    pub(crate) codec: Codec,
+}
+
+/// The two forms of protocols that are defined as protobuf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Protobuf,
+    Json,
+}
+
+impl Encoding {
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Encoding::Protobuf => "application/x-protobuf",
+            Encoding::Json => "application/json",
+        }
+    }
+}
+
+impl fmt::Debug for HttpConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Header values may be secrets.
+        let names: Vec<_> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("HttpConfig")
+            .field("url", &format_args!("{}", self.endpoint))
+            .field("tls", &self.tls)
+            .field("timeout", &self.timeout)
+            .field("headers", &names)
+            .field("basic_auth_file", &self.basic_auth_file)
+            .field("bearer_token_file", &self.bearer_token_file)
+            .field("codec", &self.codec)
+            .finish()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Stdout,
+    File,
+    Http,
+    Loki,
+    Bulk,
+    Otlp,
+    Blackhole,
+}
+
+const KINDS: [(&str, Kind); 7] = [
+    ("stdout", Kind::Stdout),
+    ("file", Kind::File),
+    ("http", Kind::Http),
+    ("loki", Kind::Loki),
+    ("elasticsearch", Kind::Bulk),
+    ("otlp", Kind::Otlp),
+    ("blackhole", Kind::Blackhole),
+];
+
+pub(super) fn sink(
+    args: &Args,
+    labels: Option<&[(String, String)]>,
+    rejections: &mut Rejections,
+) -> Option<SinkConfig> {
+    let kind = rejections.parse("sink", &args.sink, setting::one_of(&KINDS));
+    let url = args.sink_url.as_deref();
+    let encoding = rejections.parse(
+        "sink-encoding",
+        &args.sink_encoding,
+        setting::one_of(&[("protobuf", Encoding::Protobuf), ("json", Encoding::Json)]),
+    );
+    let codec = codec(args, kind, encoding, rejections);
+    let headers = headers(&args.header, rejections);
+    let timeout = rejections.parse("sink-timeout", &args.sink_timeout, setting::duration);
+    let bytes_max =
+        rejections.parse("sink-file-max-bytes", &args.sink_file_max_bytes, setting::bytes);
+    let keep = rejections.parse("sink-file-keep", &args.sink_file_keep, u32::from_str);
+    let kind = kind?;
+    match kind {
+        Kind::Stdout => return no_url(url, rejections).then_some(SinkConfig::Stdout),
+        Kind::Blackhole => return no_url(url, rejections).then_some(SinkConfig::Blackhole),
+        Kind::File => {
+            let path = required_url(url, rejections, file_path)?;
+            let (bytes_max, keep) = (bytes_max?, keep?);
+            return Some(SinkConfig::File(FileConfig { path, bytes_max, keep }));
+        }
+        Kind::Http | Kind::Loki | Kind::Bulk | Kind::Otlp => {}
+    }
+    let endpoint = required_url(url, rejections, |text| endpoint(kind, text, &args.index));
+    let tls = tls(args, rejections);
+    let labels = labels_for(kind, labels, rejections);
+    let http = Box::new(HttpConfig {
+        endpoint: endpoint?,
+        tls: tls?,
+        timeout: timeout?,
+        headers: headers?,
+        basic_auth_file: args.basic_auth_file.as_ref().map(PathBuf::from),
+        bearer_token_file: args.bearer_token_file.as_ref().map(PathBuf::from),
+        codec: codec?,
+    });
+    Some(match kind {
+        Kind::Loki => SinkConfig::Loki(http, encoding?),
+        Kind::Bulk => SinkConfig::Bulk(http),
+        Kind::Otlp => SinkConfig::Otlp(http, encoding?, labels?.to_vec()),
+        _ => SinkConfig::Http(http),
+    })
+}
+
+/// The address that requests go to, made from the one that people know.
+fn endpoint(kind: Kind, text: &str, index: &str) -> Result<Endpoint, EndpointError> {
+    let typed = Endpoint::from_str(text)?;
+    let base = text.trim_end_matches('/');
+    match kind {
+        Kind::Loki if typed.target() == "/" => format!("{base}{LOKI_PATH}").parse(),
+        Kind::Otlp if typed.target() == "/" => format!("{base}{OTLP_PATH}").parse(),
+        // Of each document only what is looked at.
+        Kind::Bulk => format!(
+            "{base}/{index}/_bulk?filter_path=errors,items.*.status,items.*.error.type,\
+             items.*.error.reason"
+        )
+        .parse(),
+        _ => Ok(typed),
+    }
+}
+
+/// Labels by the rules of the sink.
+fn labels_for<'a>(
+    kind: Kind,
+    labels: Option<&'a [(String, String)]>,
+    rejections: &mut Rejections,
+) -> Option<&'a [(String, String)]> {
+    let labels = labels?;
+    let mut accepted = true;
+    for (key, value) in labels {
+        let fits = kind != Kind::Loki || is_loki_name(key);
+        if !fits {
+            let reason = "Loki's labels are named with letters, digits and underscores";
+            rejections.reject("label", &format!("{key}={value}"), reason);
+        }
+        accepted &= fits;
+    }
+    accepted.then_some(labels)
+}
+
+fn is_loki_name(key: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    key.chars().all(fits) && !key.starts_with(|c: char| c.is_ascii_digit()) && key != "filename"
+}
+
+fn no_url(url: Option<&str>, rejections: &mut Rejections) -> bool {
+    if let Some(url) = url {
+        rejections.reject("sink-url", url, "this sink has no address");
+    }
+    url.is_none()
+}
+
+fn required_url<T, E: fmt::Display>(
+    url: Option<&str>,
+    rejections: &mut Rejections,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    let Some(url) = url else {
+        rejections.reject("sink-url", "", "this sink needs an address");
+        return None;
+    };
+    match parse(url) {
+        Ok(parsed) => Some(parsed),
+        Err(error) => {
+            // A user and a password may stand before the '@', a key behind the '?'.
+            match url.find(['@', '?']) {
+                Some(_) => rejections.reject("sink-url", "", "not an address without secrets"),
+                None => rejections.reject("sink-url", url, error),
+            }
+            None
+        }
+    }
+}
+
+fn file_path(url: &str) -> Result<PathBuf, &'static str> {
+    match url.strip_prefix("file://") {
+        Some(path) if path.starts_with('/') && !path.ends_with('/') => Ok(PathBuf::from(path)),
+        _ => Err("expected file:///PATH"),
+    }
+}
+
+fn tls(args: &Args, rejections: &mut Rejections) -> Option<TlsSettings> {
+    let path = |text: &Option<String>| text.as_ref().map(PathBuf::from);
+    match (&args.sink_client_cert, &args.sink_client_key) {
+        (Some(cert), None) => {
+            rejections.reject("sink-client-cert", cert, "sink-client-key is missing");
+            return None;
+        }
+        (None, Some(key)) => {
+            rejections.reject("sink-client-key", key, "sink-client-cert is missing");
+            return None;
+        }
+        _ => {}
+    }
+    if let (Some(basic), Some(_)) = (&args.basic_auth_file, &args.bearer_token_file) {
+        rejections.reject("basic-auth-file", basic, "bearer-token-file is set as well");
+        return None;
+    }
+    Some(TlsSettings {
+        ca_file: path(&args.sink_ca_file),
+        client_cert: path(&args.sink_client_cert),
+        client_key: path(&args.sink_client_key),
+    })
+}
+
+fn codec(
+    args: &Args,
+    kind: Option<Kind>,
+    encoding: Option<Encoding>,
+    rejections: &mut Rejections,
+) -> Option<Codec> {
+    let choices = [("none", Codec::None), ("gzip", Codec::Gzip), ("zstd", Codec::Zstd)];
+    let codec = rejections.parse("compression", &args.compression, setting::one_of(&choices))?;
+    let reason = match (kind?, codec) {
+        (_, Codec::None) | (Kind::Http | Kind::Otlp, _) | (Kind::Bulk, Codec::Gzip) => None,
+        (Kind::Loki, _) if encoding == Some(Encoding::Protobuf) => {
+            Some("protobuf for Loki is compressed with snappy as it is")
+        }
+        (Kind::Loki, Codec::Gzip) => None,
+        (Kind::Loki | Kind::Bulk, Codec::Zstd) => Some("its servers take gzip only"),
+        (Kind::Stdout | Kind::File | Kind::Blackhole, _) => Some("this sink does not compress"),
+    };
+    if let Some(reason) = reason {
+        rejections.reject("compression", &args.compression, reason);
+    }
+    reason.is_none().then_some(codec)
+}
+
+fn headers(typed: &[String], rejections: &mut Rejections) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    let mut accepted = true;
+    for text in typed {
+        match header(text) {
+            Ok((name, value)) => {
+                headers.append(name, value);
+            }
+            Err(reason) => {
+                // The value may be a secret: only the name is shown, if there is one.
+                let name = text.split([':', ' ']).next().unwrap_or_default();
+                rejections.reject("header", name, reason);
+                accepted = false;
+            }
+        }
+    }
+    accepted.then_some(headers)
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let (name, value) = text.split_once(':').ok_or("expected NAME: VALUE")?;
+    let name = HeaderName::from_str(name.trim()).or(Err("not a header name"))?;
+    if ["content-length", "content-encoding", "content-type", "host", "transfer-encoding"]
+        .contains(&name.as_str())
+    {
+        return Err("this header is set by the sink");
+    }
+    let mut value = HeaderValue::from_str(value.trim()).or(Err("not a header value"))?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}

@@ -1,0 +1,133 @@
+//! The few forms of protobuf that the sinks write and read.
+//!
+//! In: field numbers and values. Out: bytes in the order they are written. Fields are below 16, so
+//! that a key is one byte. A message goes straight into the buffer of the batch, without a tree of
+//! values in between; generated code would allocate one for each line. The tests of the sinks read
+//! the result with generated code.
+
+const VARINT: u8 = 0;
+const FIXED64: u8 = 1;
+const LENGTH: u8 = 2;
+const FIXED32: u8 = 5;
+
+/// Appends `value` in groups of seven bits, the lowest first.
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
+fn key(out: &mut Vec<u8>, field: u8, wire: u8) {
+    debug_assert!((1..16).contains(&field), "one byte");
+    out.push(field << 3 | wire);
+}
+
+pub(crate) fn integer(out: &mut Vec<u8>, field: u8, value: u64) {
+    key(out, field, VARINT);
+    varint(out, value);
+}
+
+pub(crate) fn fixed64(out: &mut Vec<u8>, field: u8, value: u64) {
+    key(out, field, FIXED64);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+pub(crate) fn bytes(out: &mut Vec<u8>, field: u8, value: &[u8]) {
+    key(out, field, LENGTH);
+    varint(out, value.len() as u64);
+    out.extend_from_slice(value);
+}
+
+/// Appends a message that `write` writes.
+pub(crate) fn message(out: &mut Vec<u8>, field: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    key(out, field, LENGTH);
+    let at = out.len();
+    // Room for the length of a short message; a longer one is moved.
+    out.push(0);
+    write(out);
+    let mut length = Vec::new();
+    varint(&mut length, (out.len() - at - 1) as u64);
+    if let [byte] = length[..] {
+        out[at] = byte;
+    } else {
+        drop(out.splice(at..=at, length));
+    }
+}
+
+/// The value of a field.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Value<'a> {
+    Integer(u64),
+    Bytes(&'a [u8]),
+}
+
+/// Reads the next field of a message; `None` at its end, and where it is no protobuf.
+pub(crate) fn next_field<'a>(message: &mut &'a [u8]) -> Option<(u64, Value<'a>)> {
+    let key = read_varint(message)?;
+    let value = match u8::try_from(key & 7).ok()? {
+        VARINT => Value::Integer(read_varint(message)?),
+        FIXED64 => Value::Bytes(take(message, 8)?),
+        FIXED32 => Value::Bytes(take(message, 4)?),
+        LENGTH => {
+            let length = usize::try_from(read_varint(message)?).ok()?;
+            Value::Bytes(take(message, length)?)
+        }
+        _ => return None,
+    };
+    Some((key >> 3, value))
+}
+
+fn read_varint(message: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = take(message, 1)?[0];
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn take<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = message.split_at_checked(length)?;
+    *message = rest;
+    Some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for length in [0, 1, 127, 128, 300, 70_000] {
+            let text = vec![b'x'; length];
+            let mut out = vec![0xff];
+            message(&mut out, 3, |out| {
+                integer(out, 1, u64::MAX);
+                bytes(out, 2, &text);
+                fixed64(out, 4, 7);
+            });
+            let mut rest = &out[1..];
+            let Some((3, Value::Bytes(mut inner))) = next_field(&mut rest) else { panic!() };
+            assert!(rest.is_empty());
+            assert_eq!(next_field(&mut inner), Some((1, Value::Integer(u64::MAX))));
+            assert_eq!(next_field(&mut inner), Some((2, Value::Bytes(&text))));
+            assert_eq!(next_field(&mut inner), Some((4, Value::Bytes(&7_u64.to_le_bytes()))));
+            assert_eq!(next_field(&mut inner), None);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_no_field() {
+        let mut out = Vec::new();
+        bytes(&mut out, 1, b"hello");
+        for length in 0..out.len() {
+            assert_eq!(next_field(&mut &out[..length]), None);
+        }
+        assert_eq!(next_field(&mut &[0xff; 20][..]), None);
+    }
+}

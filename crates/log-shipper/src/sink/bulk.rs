@@ -1,0 +1,170 @@
+//! The bulk API of Elasticsearch and OpenSearch.
+//!
+//! Each record is a `create` into a data stream and its document, by the names of the Elastic
+//! Common Schema. Its `_id` is made of file and offset, so what is sent again after a lost answer is
+//! there already (409) and makes no duplicate.
+//!
+//! The server answers for each document: what it may take later goes again by itself, what it will
+//! never take (a field of the wrong type) is given up and counted, and neither holds up the rest.
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+use sidecar_runtime::StartError;
+use tail::{Line, Part, Source};
+
+use super::http::{Poster, detail, refused};
+use super::{Answer, Refusal, Rejected};
+use crate::batch::Records;
+use crate::config::HttpConfig;
+use crate::record::{labels_fragment, record_id, text, write_string};
+
+/// Writes an action and a document.
+#[derive(Debug)]
+pub(crate) struct BulkRecorder {
+    labels: Vec<u8>,
+    /// The document up to its offset.
+    envelope: Vec<u8>,
+    file_id: u64,
+}
+
+impl BulkRecorder {
+    pub(crate) fn new(labels: &[(String, String)]) -> BulkRecorder {
+        BulkRecorder { labels: labels_fragment(labels), envelope: Vec::new(), file_id: 0 }
+    }
+
+    pub(crate) fn begin(&mut self, source: &Source, time: SystemTime) {
+        self.file_id = source.file_id;
+        let time = humantime::format_rfc3339_millis(time);
+        self.envelope.clear();
+        self.envelope.extend_from_slice(format!("{{\"@timestamp\":\"{time}\",").as_bytes());
+        self.envelope.extend_from_slice(&self.labels);
+        self.envelope.extend_from_slice(b"\"log\":{\"file\":{\"path\":");
+        write_string(&source.path.to_string_lossy(), &mut self.envelope);
+        self.envelope.extend_from_slice(b"},\"offset\":");
+    }
+
+    pub(crate) fn write(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
+        out.extend_from_slice(b"{\"create\":{\"_id\":\"");
+        record_id(self.file_id, line, out);
+        out.extend_from_slice(b"\"}}\n");
+        out.extend_from_slice(&self.envelope);
+        out.extend_from_slice(itoa::Buffer::new().format(line.offset).as_bytes());
+        out.extend_from_slice(match line.part {
+            Part::Whole => &b""[..],
+            Part::Partial => b",\"flags\":[\"partial\"]",
+            Part::Split => b",\"flags\":[\"split\"]",
+        });
+        out.extend_from_slice(b"},\"message\":");
+        let (text, replaced) = text(line);
+        write_string(&text, out);
+        out.extend_from_slice(b"}\n");
+        replaced
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct BulkSink(Poster);
+
+impl BulkSink {
+    pub(super) fn open(config: HttpConfig) -> Result<BulkSink, StartError> {
+        Poster::open(config, "application/x-ndjson").map(BulkSink)
+    }
+
+    pub(super) async fn send(&mut self, records: &Records) -> Answer {
+        match self.0.post(records, Records::bytes).await {
+            Ok(response) => judge(&response.body, records.len()),
+            Err(answer) => answer,
+        }
+    }
+}
+
+/// What the server says of each document.
+fn judge(body: &[u8], count: usize) -> Answer {
+    let unreadable = || {
+        // Nobody knows what was taken. What was is recognised by its id the next time.
+        refused(Refusal::Interrupted, format!("no answer of a bulk API: {}", detail(body)))
+    };
+    let Ok(answer) = serde_json::from_slice::<Value>(body) else { return unreadable() };
+    if answer["errors"] == Value::Bool(false) {
+        return Answer::Accepted;
+    }
+    let Some(items) = answer["items"].as_array().filter(|items| items.len() == count) else {
+        return unreadable();
+    };
+    let (mut left, mut why) = (Vec::new(), String::new());
+    let mut rejected = Rejected::default();
+    for (number, item) in items.iter().enumerate() {
+        let status = item["create"]["status"].as_u64();
+        let said = || {
+            let text = |name: &str| item["create"]["error"][name].as_str().unwrap_or_default();
+            format!("{}: {}: {}", status.unwrap_or(0), text("type"), text("reason"))
+        };
+        match status {
+            Some(200..=299 | 409) => {}
+            // Too busy, or set up wrongly: rights, an index that is not there.
+            Some(401 | 403 | 404 | 429 | 500..) | None => {
+                if left.is_empty() {
+                    why = said();
+                }
+                left.push(number);
+            }
+            Some(_) => rejected.add(1, said),
+        }
+    }
+    if left.is_empty() && rejected.count == 0 {
+        return Answer::Accepted;
+    }
+    Answer::Partly { left, why, rejected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(status: u64, kind: &str) -> Value {
+        let error = serde_json::json!({"type": kind, "reason": "because"});
+        serde_json::json!({"create": {"status": status, "error": error}})
+    }
+
+    #[test]
+    fn each_document_has_its_answer() {
+        let items = [
+            item(201, ""),
+            item(429, "es_rejected_execution_exception"),
+            item(409, "version_conflict_engine_exception"),
+            item(400, "document_parsing_exception"),
+            item(503, "unavailable_shards_exception"),
+        ];
+        let body = serde_json::json!({"errors": true, "items": items}).to_string();
+        let expected = Answer::Partly {
+            left: vec![1, 4],
+            why: "429: es_rejected_execution_exception: because".to_owned(),
+            rejected: Rejected {
+                count: 1,
+                why: "400: document_parsing_exception: because".to_owned(),
+            },
+        };
+        assert_eq!(judge(body.as_bytes(), 5), expected);
+    }
+
+    #[test]
+    fn what_is_there_already_is_taken() {
+        assert_eq!(judge(br#"{"took":1,"errors":false}"#, 7), Answer::Accepted);
+        let body = serde_json::json!({"errors": true, "items": [item(409, ""), item(201, "")]});
+        assert_eq!(judge(body.to_string().as_bytes(), 2), Answer::Accepted);
+    }
+
+    #[test]
+    fn what_cannot_be_read_takes_nothing() {
+        for (body, count) in [
+            ("", 1),
+            ("<html>", 1),
+            (r#"{"errors":true}"#, 1),
+            (r#"{"errors":true,"items":[{"create":{"status":201}}]}"#, 2),
+        ] {
+            let answer = judge(body.as_bytes(), count);
+            assert!(matches!(answer, Answer::Refused { .. }), "{body}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! OpenTelemetry logs over HTTP (OTLP 1), as protobuf or as JSON.
+//!
+//! The labels are attributes of the resource (`service.name=web`), the path of the file is one of
+//! each record, by the semantic conventions. Nothing parses the line yet, so a record has its text
+//! as body, the time at which it was read, and no severity.
+//!
+//! An answer of 200 may say that some records were refused for good, and how many, but not which:
+//! they are counted as dropped. 400 means that they cannot be read at all.
+//!
+//! Messages: `opentelemetry/proto/logs/v1/logs.proto` and its collector's `logs_service.proto`.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use serde_json::Value;
+use sidecar_runtime::StartError;
+use tail::{Line, Part, Source};
+
+use super::http::Poster;
+use super::{Answer, Rejected};
+use crate::batch::Records;
+use crate::config::{Encoding, HttpConfig};
+use crate::protobuf::{self, Value as Field, next_field};
+use crate::record::{Stamps, record_id, text, write_string};
+
+const SCOPE: &str = "log-shipper";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Writes records.
+#[derive(Debug)]
+pub(crate) struct OtlpRecorder {
+    encoding: Encoding,
+    record_id: bool,
+    file_id: u64,
+    /// The attributes of this turn, each with what its form needs around it.
+    attributes: Vec<u8>,
+    stamps: Stamps,
+    /// The id at hand.
+    id: Vec<u8>,
+}
+
+impl OtlpRecorder {
+    pub(crate) fn new(encoding: Encoding, record_id: bool) -> OtlpRecorder {
+        OtlpRecorder {
+            encoding,
+            record_id,
+            file_id: 0,
+            attributes: Vec::new(),
+            stamps: Stamps::default(),
+            id: Vec::new(),
+        }
+    }
+
+    pub(crate) fn begin(&mut self, source: &Source, time: SystemTime) {
+        self.stamps.begin(time);
+        self.file_id = source.file_id;
+        self.attributes.clear();
+        let path = source.path.to_string_lossy();
+        attribute(self.encoding, "log.file.path", &path, &mut self.attributes);
+    }
+
+    pub(crate) fn write(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
+        let (text, replaced) = text(line);
+        let encoding = self.encoding;
+        self.id.clear();
+        if self.record_id {
+            record_id(self.file_id, line, &mut self.id);
+        }
+        let (nanos, id, fixed) = (self.stamps.next(), &self.id, &self.attributes);
+        let attributes = |out: &mut Vec<u8>| {
+            out.extend_from_slice(fixed);
+            if !id.is_empty() {
+                attribute(encoding, "log.record.uid", &String::from_utf8_lossy(id), out);
+            }
+            match line.part {
+                Part::Whole => {}
+                Part::Partial => attribute(encoding, "log.partial", "true", out),
+                Part::Split => attribute(encoding, "log.split", "true", out),
+            }
+        };
+        match encoding {
+            Encoding::Protobuf => protobuf::message(out, 2, |out| {
+                protobuf::fixed64(out, 1, nanos);
+                protobuf::message(out, 5, |out| protobuf::bytes(out, 1, text.as_bytes()));
+                attributes(out);
+                protobuf::fixed64(out, 11, nanos);
+            }),
+            Encoding::Json => {
+                let times = format!(
+                    "{{\"timeUnixNano\":\"{nanos}\",\"observedTimeUnixNano\":\"{nanos}\",\"body\":{{\
+                     \"stringValue\":"
+                );
+                out.extend_from_slice(times.as_bytes());
+                write_string(&text, out);
+                out.extend_from_slice(b"},\"attributes\":[");
+                attributes(out);
+                // The comma behind the last.
+                out.pop();
+                out.extend_from_slice(b"]},");
+            }
+        }
+        replaced
+    }
+}
+
+/// Appends an attribute: field 6 of a record, or an element of a list with a comma behind it.
+fn attribute(encoding: Encoding, key: &str, value: &str, out: &mut Vec<u8>) {
+    match encoding {
+        Encoding::Protobuf => key_value(6, key, value, out),
+        Encoding::Json => {
+            out.extend_from_slice(b"{\"key\":");
+            write_string(key, out);
+            out.extend_from_slice(b",\"value\":{\"stringValue\":");
+            write_string(value, out);
+            out.extend_from_slice(b"}},");
+        }
+    }
+}
+
+fn key_value(field: u8, key: &str, value: &str, out: &mut Vec<u8>) {
+    protobuf::message(out, field, |out| {
+        protobuf::bytes(out, 1, key.as_bytes());
+        protobuf::message(out, 2, |out| protobuf::bytes(out, 1, value.as_bytes()));
+    });
+}
+
+#[derive(Debug)]
+pub(crate) struct OtlpSink {
+    poster: Poster,
+    encoding: Encoding,
+    /// Resource and scope, as they stand before the records.
+    resource: Vec<u8>,
+    scope: Vec<u8>,
+}
+
+impl OtlpSink {
+    pub(super) fn open(
+        config: HttpConfig,
+        encoding: Encoding,
+        labels: &[(String, String)],
+    ) -> Result<OtlpSink, StartError> {
+        let poster = Poster::open(config, encoding.content_type())?;
+        let (mut resource, mut scope) = (Vec::new(), Vec::new());
+        match encoding {
+            Encoding::Protobuf => {
+                protobuf::message(&mut resource, 1, |out| {
+                    labels.iter().for_each(|(key, value)| key_value(1, key, value, out));
+                });
+                protobuf::message(&mut scope, 1, |out| {
+                    protobuf::bytes(out, 1, SCOPE.as_bytes());
+                    protobuf::bytes(out, 2, VERSION.as_bytes());
+                });
+            }
+            Encoding::Json => {
+                labels.iter().for_each(|(key, value)| {
+                    attribute(encoding, key, value, &mut resource);
+                });
+                resource.pop();
+                write_string(SCOPE, &mut scope);
+                scope.extend_from_slice(b",\"version\":");
+                write_string(VERSION, &mut scope);
+            }
+        }
+        Ok(OtlpSink { poster, encoding, resource, scope })
+    }
+
+    pub(super) async fn send(&mut self, records: &Records) -> Answer {
+        let (resource, scope) = (&self.resource, &self.scope);
+        let posted = match self.encoding {
+            Encoding::Protobuf => {
+                let make = |records: &Records| protobuf_request(resource, scope, records);
+                self.poster.post(records, make).await
+            }
+            Encoding::Json => {
+                let make = |records: &Records| json_request(resource, scope, records);
+                self.poster.post(records, make).await
+            }
+        };
+        match posted {
+            Ok(response) => judge(self.encoding, &response.body, records.len()),
+            Err(answer) => answer,
+        }
+    }
+}
+
+/// An `ExportLogsServiceRequest`.
+fn protobuf_request(resource: &[u8], scope: &[u8], records: &Records) -> Bytes {
+    let mut request = Vec::with_capacity(records.bytes().len() + 1024);
+    protobuf::message(&mut request, 1, |out| {
+        out.extend_from_slice(resource);
+        protobuf::message(out, 2, |out| {
+            out.extend_from_slice(scope);
+            out.extend_from_slice(&records.bytes());
+        });
+    });
+    Bytes::from(request)
+}
+
+fn json_request(resource: &[u8], scope: &[u8], records: &Records) -> Bytes {
+    let all = records.bytes();
+    let parts: [&[u8]; 7] = [
+        b"{\"resourceLogs\":[{\"resource\":{\"attributes\":[",
+        resource,
+        b"]},\"scopeLogs\":[{\"scope\":{\"name\":",
+        scope,
+        b"},\"logRecords\":[",
+        all.strip_suffix(b",").unwrap_or(&all),
+        b"]}]}]}",
+    ];
+    Bytes::from(parts.concat())
+}
+
+/// What an answer of 200 says in its `partial_success`.
+fn judge(encoding: Encoding, body: &[u8], count: usize) -> Answer {
+    let (refused, why) = match encoding {
+        Encoding::Protobuf => protobuf_refused(body),
+        Encoding::Json => json_refused(body),
+    }
+    .unwrap_or_default();
+    if refused == 0 {
+        return Answer::Accepted;
+    }
+    let count = refused.min(count as u64);
+    Answer::Partly { left: Vec::new(), why: String::new(), rejected: Rejected { count, why } }
+}
+
+fn protobuf_refused(mut body: &[u8]) -> Option<(u64, String)> {
+    let Some((1, Field::Bytes(mut partial))) = next_field(&mut body) else { return None };
+    let (mut count, mut why) = (0, String::new());
+    while let Some(field) = next_field(&mut partial) {
+        match field {
+            (1, Field::Integer(refused)) => count = refused,
+            (2, Field::Bytes(text)) => why = super::http::detail(text),
+            _ => {}
+        }
+    }
+    Some((count, why))
+}
+
+fn json_refused(body: &[u8]) -> Option<(u64, String)> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let partial = &answer["partialSuccess"];
+    let count = &partial["rejectedLogRecords"];
+    // 64-bit integers are strings in protobuf's JSON, and not everybody knows.
+    let count = count.as_u64().or_else(|| count.as_str()?.parse().ok())?;
+    let why = partial["errorMessage"].as_str().unwrap_or_default();
+    Some((count, super::http::detail(why.as_bytes())))
+}
