@@ -8,7 +8,7 @@ mod sink;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sidecar_runtime::{Rejections, setting};
+use sidecar_runtime::{Rejections, Section, setting};
 use tail::{AfterShip, From, Globs, LongLines};
 
 pub(crate) use self::sink::{Encoding, FileConfig, HttpConfig, SinkConfig};
@@ -24,9 +24,16 @@ const LINE_BYTES_MAX: u64 = 16 << 20;
 const RESERVED: [&str; 8] =
     ["message", "file", "offset", "time", "stream", "partial", "split", "id"];
 
-/// The settings in effect.
+/// The sinks and what each does, the settings in effect.
 #[derive(Debug)]
-pub struct Config {
+pub struct Configs {
+    /// With their names; a sink without one is the only one.
+    pub(crate) sinks: Vec<(Option<String>, Config)>,
+}
+
+/// The settings of one sink, laid over those that hold for all.
+#[derive(Debug)]
+pub(crate) struct Config {
     pub(crate) globs: Globs,
     pub(crate) from: From,
     pub(crate) state_dir: Option<PathBuf>,
@@ -50,7 +57,39 @@ pub(crate) enum OnFull {
     DropOldest,
 }
 
-pub(crate) fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
+/// One sink by the flags, or those of the list `sinks` in the settings file.
+pub(crate) fn configure_sections(
+    args: Args,
+    sections: Vec<Section<Args>>,
+    rejections: &mut Rejections,
+) -> Option<Configs> {
+    if sections.is_empty() {
+        let config = configure(args, rejections)?;
+        return Some(Configs { sinks: vec![(None, config)] });
+    }
+    let outputs = sections.iter().filter(|section| section.args.sink == "stdout").count();
+    if outputs > 1 {
+        rejections.reject("sinks", "stdout", "more than one writes to standard output");
+    }
+    if args.after_ship != "keep" || args.max_dir_bytes.is_some() {
+        let reason = "room is not reclaimed for several sinks yet";
+        rejections.reject("sinks", "after-ship, max-dir-bytes", reason);
+    }
+    let mut sinks = Vec::new();
+    let whole = (&args.state_dir, &args.after_ship, &args.max_dir_bytes);
+    for section in sections {
+        let own = &section.args;
+        if (&own.state_dir, &own.after_ship, &own.max_dir_bytes) != whole {
+            let reason = "state-dir, after-ship and max-dir-bytes are settings of the whole";
+            rejections.reject(&section.scope, &section.name, reason);
+        }
+        let config = rejections.within(&section.scope, |inner| configure(section.args, inner));
+        sinks.extend(config.map(|config| (Some(section.name), config)));
+    }
+    (rejections.is_empty() && !sinks.is_empty()).then_some(Configs { sinks })
+}
+
+fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
     let labels = labels(&args.label, rejections);
     let sink = sink::sink(&args, labels.as_deref(), rejections);
     let recorder = recorder(&args, sink.as_ref(), labels.as_deref(), rejections);

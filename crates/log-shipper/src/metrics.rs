@@ -3,24 +3,25 @@
 //! Counters are touched on the way of the lines; what waits (lag, open files) is published by the
 //! pump when it changes, and the age of the oldest unsent byte is computed when somebody asks, so
 //! that it grows while everything stands still. Labels are bounded: the patterns of `--include`,
-//! and reasons.
+//! reasons, and where there are several sinks their names. Each sink has its own [`Metrics`]; the
+//! families are shown as one.
+
+mod show;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use sidecar_runtime::MetricRegistry;
 use tail::{Backlog, Stats};
 
 use crate::sink::Refusal;
 
-type Label = [(&'static str, String); 1];
-type Group = Family<Label, Counter>;
+type Labels = Vec<(&'static str, String)>;
+type Group = Family<Labels, Counter>;
 
 /// Why a line was not shipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub(crate) struct GroupMetrics {
 
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
+    /// The label that tells it from others, if there are any.
+    sink: Labels,
     lines_read: Group,
     bytes_read: Group,
     lines_dropped: Group,
@@ -87,7 +90,7 @@ pub(crate) struct Metrics {
     dir_bytes: Gauge,
     lag_bytes: Gauge,
     tail: TailCounters,
-    ages: Arc<Ages>,
+    ages: Ages,
 }
 
 #[derive(Debug, Default)]
@@ -112,26 +115,48 @@ struct Ages {
 }
 
 impl Metrics {
-    pub(crate) fn register(registry: &MetricRegistry) -> Arc<Metrics> {
-        let metrics = Metrics::default();
-        for (name, help, counter) in metrics.counters() {
-            registry.register(&full(name), help, counter.clone());
-        }
-        for (name, help, group) in metrics.groups() {
+    /// The metrics of each sink, with its name if it has one, registered together.
+    pub(crate) fn register(registry: &MetricRegistry, sinks: &[Option<&str>]) -> Vec<Arc<Metrics>> {
+        let families = Metrics::default();
+        for (name, help, group) in families.groups() {
             registry.register(&full(name), help, group.clone());
         }
-        for (name, help, gauge) in metrics.gauges() {
-            registry.register(&full(name), help, gauge.clone());
+        let of_sink = |name: &Option<&str>| {
+            let sink: Labels = name.iter().map(|name| ("sink", (*name).to_owned())).collect();
+            let metrics = Metrics { sink, ..families.sharing_families() };
+            for reason in DropReason::ALL {
+                metrics.dropped(reason, 0);
+            }
+            for why in Refusal::ALL {
+                drop(
+                    metrics
+                        .requests_refused
+                        .get_or_create_owned(&metrics.labelled("reason", why.label())),
+                );
+            }
+            Arc::new(metrics)
+        };
+        let all: Vec<_> = sinks.iter().map(of_sink).collect();
+        registry.register_collector(show::Shown(all.clone()));
+        all
+    }
+
+    fn sharing_families(&self) -> Metrics {
+        Metrics {
+            lines_read: self.lines_read.clone(),
+            bytes_read: self.bytes_read.clone(),
+            lines_acked: self.lines_acked.clone(),
+            bytes_acked: self.bytes_acked.clone(),
+            lines_dropped: self.lines_dropped.clone(),
+            requests_refused: self.requests_refused.clone(),
+            ..Metrics::default()
         }
-        for reason in DropReason::ALL {
-            metrics.dropped(reason, 0);
-        }
-        for why in Refusal::ALL {
-            let label = [("reason", why.label().to_owned())];
-            drop(metrics.requests_refused.get_or_create_owned(&label));
-        }
-        registry.register_collector(AgeCollector(Arc::clone(&metrics.ages)));
-        Arc::new(metrics)
+    }
+
+    /// Those of the sink and one more.
+    fn labelled(&self, name: &'static str, value: &str) -> Labels {
+        let own = (name, value.to_owned());
+        self.sink.iter().cloned().chain([own]).collect()
     }
 
     fn counters(&self) -> [(&'static str, &'static str, &Counter); 19] {
@@ -218,7 +243,7 @@ impl Metrics {
     }
 
     pub(crate) fn group(&self, pattern: &str) -> GroupMetrics {
-        let label = [("include", pattern.to_owned())];
+        let label = self.labelled("include", pattern);
         GroupMetrics {
             lines_read: self.lines_read.get_or_create_owned(&label),
             bytes_read: self.bytes_read.get_or_create_owned(&label),
@@ -228,12 +253,11 @@ impl Metrics {
     }
 
     pub(crate) fn dropped(&self, reason: DropReason, lines: u64) {
-        let label = [("reason", reason.label().to_owned())];
-        self.lines_dropped.get_or_create(&label).inc_by(lines);
+        self.lines_dropped.get_or_create(&self.labelled("reason", reason.label())).inc_by(lines);
     }
 
     pub(crate) fn refused(&self, why: Refusal) {
-        self.requests_refused.get_or_create(&[("reason", why.label().to_owned())]).inc();
+        self.requests_refused.get_or_create(&self.labelled("reason", why.label())).inc();
     }
 
     pub(crate) fn publish(&self, backlog: &Backlog, dir_bytes: u64) {
@@ -280,39 +304,4 @@ fn full(name: &str) -> String {
 fn millis(when: SystemTime) -> u64 {
     let since = when.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Ages, computed when somebody asks.
-#[derive(Debug)]
-struct AgeCollector(Arc<Ages>);
-
-impl Collector for AgeCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let now = millis(SystemTime::now());
-        let age = |since: &AtomicU64| match since.load(Ordering::Relaxed) {
-            0 => None,
-            since => Some(Duration::from_millis(now.saturating_sub(since)).as_secs_f64()),
-        };
-        let lag = age(&self.0.unsent_since).unwrap_or(0.0);
-        let ages = [
-            ("log_shipper_lag_seconds", "Age of the oldest unacknowledged byte.", Some(lag)),
-            (
-                "log_shipper_checkpoint_age_seconds",
-                "Time since positions were saved.",
-                age(&self.0.checkpoint),
-            ),
-        ];
-        for (name, help, age) in ages {
-            if let Some(age) = age {
-                let gauge = ConstGauge::new(age);
-                gauge.encode(encoder.encode_descriptor(
-                    name,
-                    help,
-                    None,
-                    gauge.metric_type(),
-                )?)?;
-            }
-        }
-        Ok(())
-    }
 }

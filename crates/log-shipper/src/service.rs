@@ -3,14 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sidecar_runtime::{Context, Lifecycle, Outcome, Rejections, Sidecar, StartError};
+use futures_util::future::join_all;
+use sidecar_runtime::{Context, Lifecycle, Outcome, Rejections, Section, Sidecar, StartError};
 use tail::{LoadWarning, Settings, StateDir, StateDirError, Tailer};
 use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
 
+use crate::batch::Batch;
 use crate::cli::Args;
-use crate::config::{self, Config};
-use crate::delivery::Delivery;
+use crate::config::{self, Config, Configs};
+use crate::delivery::{Delivery, Report};
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::pump::{Policy, Pump, State};
@@ -18,14 +20,22 @@ use crate::sink::Sink;
 
 /// Descriptors that are not for followed files.
 const OTHER_DESCRIPTORS: u64 = 64;
+/// Descriptors for the files of a sink, at least.
+const OPEN_FILES_MIN: usize = 8;
 
 /// The log-shipper, ready to run.
 pub struct LogShipper {
+    pipelines: Vec<Pipeline>,
+    lifecycle: Lifecycle,
+}
+
+/// From files to one sink, with positions of its own: what one sink does not take, no other waits
+/// for.
+struct Pipeline {
     pump: Pump,
     delivery: Delivery,
-    batches: mpsc::Receiver<crate::batch::Batch>,
-    reports: mpsc::Sender<crate::delivery::Report>,
-    lifecycle: Lifecycle,
+    batches: mpsc::Receiver<Batch>,
+    reports: mpsc::Sender<Report>,
 }
 
 impl Sidecar for LogShipper {
@@ -33,19 +43,54 @@ impl Sidecar for LogShipper {
     const ABOUT: &'static str =
         "Follows the files that a main container writes and ships every line";
     const ADMIN_PORT: u16 = 9180;
+    const SECTIONS: Option<&'static str> = Some("sinks");
     type Args = Args;
-    type Config = Config;
+    type Config = Configs;
 
-    fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
-        config::configure(args, rejections)
+    fn configure(args: Args, rejections: &mut Rejections) -> Option<Configs> {
+        config::configure_sections(args, Vec::new(), rejections)
     }
 
-    async fn start(config: Config, context: Context) -> Result<LogShipper, StartError> {
+    fn configure_sections(
+        args: Args,
+        sections: Vec<Section<Args>>,
+        rejections: &mut Rejections,
+    ) -> Option<Configs> {
+        config::configure_sections(args, sections, rejections)
+    }
+
+    async fn start(configs: Configs, context: Context) -> Result<LogShipper, StartError> {
         let Context { lifecycle, registry, .. } = context;
-        let metrics = Metrics::register(&registry);
+        let names: Vec<_> = configs.sinks.iter().map(|(name, _)| name.as_deref()).collect();
+        let metrics = Metrics::register(&registry, &names);
+        let open_files_max = open_files_max() / configs.sinks.len();
+        let mut pipelines = Vec::new();
+        for ((name, config), metrics) in configs.sinks.into_iter().zip(metrics) {
+            let room = open_files_max.max(OPEN_FILES_MIN);
+            let pipeline = Pipeline::start(name, config, room, metrics, &lifecycle)?;
+            pipelines.push(pipeline);
+        }
+        Ok(LogShipper { pipelines, lifecycle })
+    }
+
+    async fn run(self) -> Outcome {
+        let pipelines = self.pipelines.into_iter().map(|it| it.run(&self.lifecycle));
+        let outcomes = join_all(pipelines).await;
+        outcomes.into_iter().fold(Outcome::Drained, together)
+    }
+}
+
+impl Pipeline {
+    fn start(
+        name: Option<String>,
+        config: Config,
+        open_files_max: usize,
+        metrics: Arc<Metrics>,
+        lifecycle: &Lifecycle,
+    ) -> Result<Pipeline, StartError> {
         let groups = config.globs.groups().map(|pattern| metrics.group(pattern)).collect();
         let sink = Sink::open(config.sink)?;
-        let state_dir = state_dir(config.state_dir.as_deref())?.map(Arc::new);
+        let state_dir = state_dir(config.state_dir.as_deref(), name.as_deref())?.map(Arc::new);
         let keeper = state_dir.as_ref().map(|state_dir| {
             Keeper::new(Arc::clone(state_dir), sink.written(), Arc::clone(&metrics))
         });
@@ -54,7 +99,7 @@ impl Sidecar for LogShipper {
             line_bytes_max: config.line_bytes_max,
             long_lines: config.long_lines,
             partial_timeout: config.partial_timeout,
-            open_files_max: open_files_max(),
+            open_files_max,
             ..Settings::new(config.globs)
         };
         let wake = Arc::new(Notify::new());
@@ -64,7 +109,7 @@ impl Sidecar for LogShipper {
         if let Some(warning) = warning {
             warn_of(&warning);
         }
-        info!(files = tailer.backlog().files_known, "Following");
+        info!(sink = name, files = tailer.backlog().files_known, "Following");
         let policy = Policy {
             linger: config.linger,
             on_full: config.on_full,
@@ -89,26 +134,46 @@ impl Sidecar for LogShipper {
             groups,
             state: State::new(),
         };
-        Ok(LogShipper { pump, delivery, batches: batches_rx, reports: reports_tx, lifecycle })
+        Ok(Pipeline { pump, delivery, batches: batches_rx, reports: reports_tx })
     }
 
-    async fn run(self) -> Outcome {
+    async fn run(self, lifecycle: &Lifecycle) -> Outcome {
         let delivery = self.delivery.run(self.batches, self.reports);
-        let task = self.lifecycle.spawn_essential("delivery", delivery);
+        let task = lifecycle.spawn_essential("delivery", delivery);
         let outcome = self.pump.run().await;
         task.abort();
+        // A sink that is gone for good ends all: started again, they may all work.
+        lifecycle.drain("a sink has ended");
         outcome
+    }
+}
+
+/// The outcome of both: the worse one, with all that is left.
+fn together(one: Outcome, other: Outcome) -> Outcome {
+    match (one, other) {
+        (Outcome::Unfinished(mut left), Outcome::Unfinished(more)) => {
+            left.extend(more);
+            Outcome::Unfinished(left)
+        }
+        (broken @ Outcome::Broken(_), _) | (_, broken @ Outcome::Broken(_)) => broken,
+        (left @ Outcome::Unfinished(_), Outcome::Drained)
+        | (Outcome::Drained, left @ Outcome::Unfinished(_)) => left,
+        (Outcome::Drained, Outcome::Drained) => Outcome::Drained,
     }
 }
 
 /// Opens the state directory. One that cannot be used is no reason not to ship; one that another
 /// process uses is a mistake in the set-up.
-fn state_dir(path: Option<&Path>) -> Result<Option<StateDir>, StartError> {
+fn state_dir(path: Option<&Path>, sink: Option<&str>) -> Result<Option<StateDir>, StartError> {
     let Some(path) = path else {
-        info!("No state-dir: positions are not kept over a restart");
+        info!(sink, "No state-dir: positions are not kept over a restart");
         return Ok(None);
     };
-    match StateDir::open(path) {
+    let opened = match sink {
+        None => StateDir::open(path),
+        Some(name) => StateDir::open(path).and_then(|_whole| StateDir::open(&path.join(name))),
+    };
+    match opened {
         Ok(state_dir) => Ok(Some(state_dir)),
         Err(error @ StateDirError::Locked) => {
             Err(StartError::new("state-dir", path.display().to_string(), error))

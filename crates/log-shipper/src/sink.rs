@@ -48,8 +48,8 @@ pub(crate) enum Answer {
     TooLarge,
     /// At least one record will never be taken, and nobody says which. The others may have been.
     Poison(String),
-    /// All were taken but those that are `left`, by number, which may be taken later and are not now
-    /// for the reason `why`, and those that were `rejected` for good.
+    /// All were taken but those that are `left`, by number, which may be taken later and are not
+    /// now for the reason `why`, and those that were `rejected` for good.
     Partly { left: Vec<usize>, why: String, rejected: Rejected },
     /// Nothing will ever be taken again.
     Gone(String),

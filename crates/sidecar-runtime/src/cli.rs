@@ -19,8 +19,8 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use crate::listen::{Listen, PASSED, listen};
 use crate::rejections::Rejections;
 use crate::setting;
-use crate::settings_file::{self, FileDefault};
-use crate::sidecar::{Answer, Sidecar, Subcommand};
+use crate::settings_file::{self, FileDefault, FileSection};
+use crate::sidecar::{Answer, Section, Sidecar, Subcommand};
 use crate::telemetry::{LogArgs, LogSettings};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -124,10 +124,13 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
         Ok(matches) => matches,
         Err(message) => return Parsed::Print(message.render().to_string()),
     };
+    let mut sections = Vec::new();
     if let Some(path) = text_of(innermost(&forgiving), "config") {
-        for default in settings_file::read(&path, &command, &mut rejections) {
+        let read = settings_file::read(&path, &command, S::SECTIONS, &mut rejections);
+        for default in read.defaults {
             command = with_default(command, default, innermost(&forgiving));
         }
+        sections = read.sections;
     }
     let matches = match command.clone().try_get_matches_from(arguments) {
         Ok(matches) => matches,
@@ -141,7 +144,17 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
         }
     };
     let log = LogSettings::of(&matches, &mut rejections);
-    let request = request::<S>(&matches, &mut rejections);
+    let list = S::SECTIONS.unwrap_or_default();
+    let sections = sections.into_iter().filter_map(|section| {
+        let scope = format!("{list}.{}", section.name);
+        let given = innermost(&matches);
+        let args = rejections.within(&scope, |inner| {
+            section_args::<S>(&section, command.clone(), arguments, given, inner)
+        })?;
+        Some(Section { name: section.name, scope, args })
+    });
+    let sections = sections.collect();
+    let request = request::<S>(&matches, sections, &mut rejections);
     let request = match request {
         Some(request) if rejections.is_empty() => Ok(request),
         _ => Err(rejections),
@@ -149,8 +162,39 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
     Parsed::Settled { log, unknown_variables, request }
 }
 
+/// The arguments of a section: all that holds for the whole, with its own values over it.
+fn section_args<S: Sidecar>(
+    section: &FileSection,
+    mut command: Command,
+    arguments: &[OsString],
+    given: &ArgMatches,
+    rejections: &mut Rejections,
+) -> Option<S::Args> {
+    let image = S::Args::augment_args(Command::new(S::NAME));
+    for default in &section.defaults {
+        let is_of_image = image.get_arguments().any(|arg| arg.get_id() == default.id.as_str());
+        let reason = match given.value_source(&default.id) {
+            _ if !is_of_image => Some("is a setting of the whole"),
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable) => {
+                Some("is given as a flag or a variable as well, for the whole")
+            }
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            let setting = default.id.replace('_', "-");
+            rejections.reject(&setting, &default.values.join(", "), reason);
+        } else {
+            command = with_default(command, default.clone(), given);
+        }
+    }
+    let matches = command.try_get_matches_from(arguments);
+    let args = matches.and_then(|matches| S::Args::from_arg_matches(innermost(&matches)));
+    args.map_err(|error| reject_usage(&error, rejections)).ok()
+}
+
 fn request<S: Sidecar>(
     matches: &ArgMatches,
+    sections: Vec<Section<S::Args>>,
     rejections: &mut Rejections,
 ) -> Option<Request<S::Config>> {
     let runtime = runtime_settings::<S>(matches, rejections);
@@ -165,7 +209,7 @@ fn request<S: Sidecar>(
             return None;
         }
     };
-    let config = S::configure(args, rejections);
+    let config = S::configure_sections(args, sections, rejections);
     debug_assert!(config.is_some() || !rejections.is_empty(), "None without a rejection");
     let Some((name, inner)) = matches.subcommand() else {
         return runtime.zip(config).map(|(runtime, config)| Request::Run(runtime, config));

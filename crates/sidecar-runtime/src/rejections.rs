@@ -42,6 +42,17 @@ impl Rejections {
         parser(value).map_err(|error| self.reject(setting, value, error)).ok()
     }
 
+    /// Collects what `act` reports under names that begin with `scope` and a dot.
+    pub fn within<T>(&mut self, scope: &str, act: impl FnOnce(&mut Rejections) -> T) -> T {
+        let mut inner = Rejections::default();
+        let result = act(&mut inner);
+        self.list.extend(inner.list.into_iter().map(|item| {
+            let setting = format!("{scope}.{}", item.setting);
+            Rejection { setting, ..item }
+        }));
+        result
+    }
+
     /// Whether everything so far was accepted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -66,8 +77,12 @@ mod tests {
         assert!(rejections.parse("rescan", "5s", setting::duration).is_some());
         assert_eq!(rejections.parse("max-line-bytes", "1X", setting::bytes), None);
         rejections.reject("sink", "tape", "not known");
+        rejections.within("sinks.a", |inner| inner.reject("sink", "tape", "not known"));
         let settings: Vec<_> = rejections.iter().map(|item| item.setting.as_str()).collect();
-        assert_eq!(settings, ["linger", "max-line-bytes", "sink"]);
-        assert_eq!(rejections.iter().last().unwrap().to_string(), r#"sink "tape": not known"#);
+        assert_eq!(settings, ["linger", "max-line-bytes", "sink", "sinks.a.sink"]);
+        assert_eq!(
+            rejections.iter().last().unwrap().to_string(),
+            r#"sinks.a.sink "tape": not known"#
+        );
     }
 }

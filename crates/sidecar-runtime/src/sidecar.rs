@@ -33,6 +33,9 @@ pub trait Sidecar: Sized + 'static {
     /// Variables of the program that the image replaces, each behind the long name of its flag. One
     /// that holds something counts where the flag's own variable is not set.
     const PEER_VARIABLES: &'static [(&'static str, &'static str)] = &[];
+    /// The list of the settings file whose items are sections, of an image that does its work
+    /// several times, each by settings of its own.
+    const SECTIONS: Option<&'static str> = None;
     /// The image's own flags as typed: strings, optional strings, lists of strings and booleans.
     /// None may be required. A flag without `env` gets the variable that its long name derives.
     type Args: clap::Args;
@@ -55,6 +58,16 @@ pub trait Sidecar: Sized + 'static {
     /// `rejections`, and none stops the search for others; `None` only if something was rejected.
     fn configure(args: Self::Args, rejections: &mut Rejections) -> Option<Self::Config>;
 
+    /// The same for an image with sections, of which there may be none.
+    fn configure_sections(
+        args: Self::Args,
+        sections: Vec<Section<Self::Args>>,
+        rejections: &mut Rejections,
+    ) -> Option<Self::Config> {
+        debug_assert!(sections.is_empty(), "sections of an image that has none");
+        Self::configure(args, rejections)
+    }
+
     /// Opens files and binds ports. Dropped without further ado if a drain begins meanwhile.
     ///
     /// # Errors
@@ -67,6 +80,17 @@ pub trait Sidecar: Sized + 'static {
     /// Works until drained. It obeys `context.lifecycle`, and it must not block the thread:
     /// signals, probes and the deadline are served by the same one.
     fn run(self) -> impl Future<Output = Outcome>;
+}
+
+/// The settings of one section: its own laid over those that hold for all.
+#[derive(Debug)]
+pub struct Section<A> {
+    /// 1 to 32 lower-case letters, digits, - and _; no other section has it.
+    pub name: String,
+    /// Where its bad settings are reported, with [`Rejections::within`].
+    pub scope: String,
+    /// As typed.
+    pub args: A,
 }
 
 /// A subcommand that answers from the settings alone; nothing is started for it. It ends with exit

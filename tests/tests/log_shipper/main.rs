@@ -20,4 +20,5 @@ mod polling;
 mod rotation;
 mod secured;
 mod settings;
+mod several;
 mod sinks;

@@ -1,7 +1,7 @@
 //! What all sinks over HTTP have in common: one POST an attempt.
 //!
-//! In: a body and its type. Out: the answer of a server that took it, or an [`Answer`] that says why
-//! it did not. A status of 2xx is the acknowledgement, 413 asks for fewer records at a time.
+//! In: a body and its type. Out: the answer of a server that took it, or an [`Answer`] that says
+//! why it did not. A status of 2xx is the acknowledgement, 413 asks for fewer records at a time.
 //! Everything else is tried again, 401 and 404 too: they mean a receiver that is set up wrongly,
 //! and what is not acknowledged is not given up. What 400 means is the protocol's affair.
 //!

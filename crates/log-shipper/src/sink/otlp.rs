@@ -87,8 +87,8 @@ impl OtlpRecorder {
             }),
             Encoding::Json => {
                 let times = format!(
-                    "{{\"timeUnixNano\":\"{nanos}\",\"observedTimeUnixNano\":\"{nanos}\",\"body\":{{\
-                     \"stringValue\":"
+                    "{{\"timeUnixNano\":\"{nanos}\",\"observedTimeUnixNano\":\"{nanos}\",\
+                     \"body\":{{\"stringValue\":"
                 );
                 out.extend_from_slice(times.as_bytes());
                 write_string(&text, out);
