@@ -18,6 +18,7 @@ use crate::exporter::{self, Exporter};
 use crate::kube_api::{FakeCluster, Gate};
 use crate::metrics::Metrics;
 use crate::nginx::{Nginx, Site};
+use crate::pace::{SOON, wait_for};
 use crate::process::command;
 use crate::prometheus::Prometheus;
 use crate::shipper::{self, Shipper};
@@ -181,8 +182,14 @@ fn start_cluster(place: &Workplace, nodes: usize) -> (Arc<FakeCluster>, Upstream
     (Arc::new(cluster), report)
 }
 
-/// The report that a CronJob would write into the folder of a textfile collector.
+/// The report that a CronJob would write into the folder of a textfile collector, of a question that
+/// was answered, as those of a busy machine may come too late.
 fn ask(cluster: &FakeCluster) -> String {
+    let is_answered = |report: &String| report.contains("native_sidecar_probe_verdict");
+    wait_for("a report on the cluster", SOON, || Some(ask_once(cluster)).filter(is_answered))
+}
+
+fn ask_once(cluster: &FakeCluster) -> String {
     let mut question = command(released("native-sidecar-probe"));
     question.args(["cluster", "--output=prom"]);
     question.arg(format!("--kubeconfig={}", cluster.kubeconfig().display()));

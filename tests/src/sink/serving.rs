@@ -1,5 +1,5 @@
-//! The connections of a sink: a thread accepts, and one for each connection reads requests, has them
-//! taken and writes the answers.
+//! The connections of a sink: a thread accepts, and one for each connection reads requests, has
+//! them taken and writes the answers.
 
 use std::io::{BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -50,7 +50,10 @@ fn item(action: &str, document: &str) -> Result<Item, String> {
 }
 
 pub(super) fn answer(verdicts: &[Verdict]) -> Vec<u8> {
-    let error = |status: u16, kind: &str| json!({"create": {"status": status, "error": {"type": kind, "reason": "a test"}}});
+    let error = |status: u16, kind: &str| {
+        let error = json!({"type": kind, "reason": "a test"});
+        json!({"create": {"status": status, "error": error}})
+    };
     let item = |verdict: &Verdict| match verdict {
         Verdict::Taken => json!({"create": {"status": 201}}),
         Verdict::Known => error(409, "version_conflict_engine_exception"),

@@ -109,8 +109,8 @@ fn selector(text: &str) -> Result<Map<String, Value>, String> {
         }
         let mut values = serde_json::Deserializer::from_str(value).into_iter::<String>();
         let read = values.next().and_then(Result::ok).ok_or_else(wrong)?;
-        rest = &value[values.byte_offset()..];
-        rest = rest.strip_prefix(',').unwrap_or(rest);
+        let behind = value.get(values.byte_offset()..).ok_or_else(wrong)?;
+        rest = behind.strip_prefix(',').unwrap_or(behind);
         labels.insert(name.to_owned(), Value::from(read));
     }
     Ok(labels)
