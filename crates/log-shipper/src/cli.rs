@@ -1,6 +1,17 @@
 //! The flags as typed. Each has the variable `LOG_SHIPPER_…` and can stand in the settings file;
 //! what the texts mean is decided in `config`.
 
+/// Variables that pods have from the downward API, by the habit of most manifests. It knows no name of
+/// a container, and CONTAINER_NAME is used by others.
+pub(crate) const DOWNWARD_VARIABLES: &[(&str, &str)] = &[
+    ("pod-name", "POD_NAME"),
+    ("pod-namespace", "POD_NAMESPACE"),
+    ("pod-uid", "POD_UID"),
+    ("node-name", "NODE_NAME"),
+    ("service-account", "SERVICE_ACCOUNT"),
+    ("service-account", "POD_SERVICE_ACCOUNT"),
+];
+
 /// The flags of log-shipper.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -76,6 +87,50 @@ pub struct Args {
     /// Field, label or attribute KEY=VALUE that each record carries; repeatable
     #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',')]
     pub(crate) label: Vec<String>,
+
+    /// Name of the pod. Also POD_NAME
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pod_name: Option<String>,
+
+    /// Namespace of the pod. Also POD_NAMESPACE
+    #[arg(long, value_name = "NAME")]
+    pub(crate) pod_namespace: Option<String>,
+
+    /// UID of the pod. Also POD_UID
+    #[arg(long, value_name = "UID")]
+    pub(crate) pod_uid: Option<String>,
+
+    /// Name of the node. Also NODE_NAME
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node_name: Option<String>,
+
+    /// Service account of the pod. Also SERVICE_ACCOUNT or POD_SERVICE_ACCOUNT
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service_account: Option<String>,
+
+    /// Name of the main container, which writes the files
+    #[arg(long, value_name = "NAME")]
+    pub(crate) container_name: Option<String>,
+
+    /// File of the downward API with the pod's labels, read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pod_labels_file: Option<String>,
+
+    /// File of the downward API with the pod's annotations, read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pod_annotations_file: Option<String>,
+
+    /// Labels of the pod that records carry; repeatable
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', default_value = "*")]
+    pub(crate) pod_labels: Vec<String>,
+
+    /// Annotations of the pod that records carry; repeatable
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', default_value = "*")]
+    pub(crate) pod_annotations: Vec<String>,
+
+    /// Tell pod and container by the path of each file, as in /var/log/pods on a node
+    #[arg(long)]
+    pub(crate) kubernetes_paths: bool,
 
     /// Form of a record in stdout and file, raw by default: raw, prefixed or json
     #[arg(long, value_name = "FORMAT")]

@@ -3,6 +3,7 @@
 //! In: [`Args`]. Out: a [`Config`] in which every value is valid by itself and with the others, or
 //! all that is wrong, each with its setting and value. Nothing outside is touched.
 
+mod pod;
 mod sink;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use tail::{AfterShip, From, Globs, LongLines};
 
 pub(crate) use self::sink::{Encoding, FileConfig, HttpConfig, SinkConfig};
 use crate::cli::Args;
+use crate::metadata::MetadataConfig;
 use crate::record::{Format, Recorder, TextRecorder};
 use crate::sink::{BulkRecorder, LokiRecorder, OtlpRecorder};
 
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) sink: SinkConfig,
     pub(crate) recorder: Recorder,
+    pub(crate) metadata: MetadataConfig,
     pub(crate) line_bytes_max: usize,
     pub(crate) long_lines: LongLines,
     pub(crate) partial_timeout: Option<Duration>,
@@ -93,6 +96,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
     let labels = labels(&args.label, rejections);
     let sink = sink::sink(&args, labels.as_deref(), rejections);
     let recorder = recorder(&args, sink.as_ref(), labels.as_deref(), rejections);
+    let metadata = pod::metadata(&args, rejections);
     let globs = globs(&args, sink.as_ref(), rejections);
     let from = rejections.parse(
         "from",
@@ -132,6 +136,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         state_dir: args.state_dir.map(PathBuf::from),
         sink: sink?,
         recorder: recorder?,
+        metadata: metadata?,
         line_bytes_max: line_bytes_max?,
         long_lines: long_lines?,
         partial_timeout: partial_timeout?,
@@ -255,9 +260,9 @@ fn recorder(
             own_form(rejections, None)?;
             Some(Recorder::Bulk(BulkRecorder::new(labels?)))
         }
-        SinkConfig::Otlp(_, encoding, _) => {
+        SinkConfig::Otlp(_, encoding) => {
             own_form(rejections, None)?;
-            Some(Recorder::Otlp(OtlpRecorder::new(*encoding, args.record_id)))
+            Some(Recorder::Otlp(OtlpRecorder::new(*encoding, args.record_id, labels?)))
         }
     }
 }

@@ -16,6 +16,7 @@ mod compress;
 mod config;
 mod delivery;
 mod keeper;
+mod metadata;
 mod metrics;
 mod protobuf;
 mod pump;

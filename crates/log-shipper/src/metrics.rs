@@ -84,6 +84,7 @@ pub(crate) struct Metrics {
     pub(crate) reclaim_refused: Counter,
     pub(crate) checkpoints: Counter,
     pub(crate) checkpoint_errors: Counter,
+    pub(crate) metadata_errors: Counter,
     files_known: Gauge,
     files_open: Gauge,
     directories_polled: Gauge,
@@ -159,7 +160,7 @@ impl Metrics {
         self.sink.iter().cloned().chain([own]).collect()
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 19] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 20] {
         [
             (
                 "lines_replaced",
@@ -186,6 +187,11 @@ impl Metrics {
             ),
             ("checkpoints", "Checkpoints written", &self.checkpoints),
             ("checkpoint_errors", "Checkpoints that could not be written", &self.checkpoint_errors),
+            (
+                "metadata_errors",
+                "Times that a file of labels or annotations became unusable",
+                &self.metadata_errors,
+            ),
             ("rotations", "Files that lost their name", &self.tail.rotations),
             ("truncations", "Files that were truncated", &self.tail.truncations),
             (

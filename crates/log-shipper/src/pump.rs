@@ -26,6 +26,7 @@ use crate::batch::{BATCH_BYTES, Batch};
 use crate::config::OnFull;
 use crate::delivery::Report;
 use crate::keeper::{self, Keeper};
+use crate::metadata::Metadata;
 use crate::metrics::{DropReason, GroupMetrics, Metrics};
 use crate::record::Recorder;
 
@@ -54,6 +55,7 @@ pub(crate) struct Pump {
     pub(crate) tailer: Tailer,
     pub(crate) wake: Arc<Notify>,
     pub(crate) recorder: Recorder,
+    pub(crate) metadata: Metadata,
     pub(crate) batches: mpsc::Sender<Batch>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) keeper: Option<Keeper>,
@@ -237,6 +239,9 @@ impl Pump {
     }
 
     fn read(&mut self, id: FileId, source: &Source) {
+        if let Some(pod) = self.metadata.turn(&source.path, now()) {
+            self.recorder.describe(pod);
+        }
         self.recorder.begin(source, SystemTime::now());
         if self.state.filling.is_empty() {
             self.state.filling_since = Instant::now();

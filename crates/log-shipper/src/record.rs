@@ -13,9 +13,11 @@ mod text;
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use serde_json::{Map, Value};
 use tail::{Line, Part, Source};
 
 pub(crate) use self::text::{Format, TextRecorder};
+use crate::metadata::Pod;
 use crate::sink::{BulkRecorder, LokiRecorder, OtlpRecorder};
 
 /// Writes records.
@@ -28,6 +30,16 @@ pub(crate) enum Recorder {
 }
 
 impl Recorder {
+    /// Takes note of the pod that the lines of the turns from now on are of.
+    pub(crate) fn describe(&mut self, pod: &Pod) {
+        match self {
+            Recorder::Text(recorder) => recorder.describe(pod),
+            Recorder::Loki(recorder) => recorder.describe(pod),
+            Recorder::Bulk(recorder) => recorder.describe(pod),
+            Recorder::Otlp(recorder) => recorder.describe(pod),
+        }
+    }
+
     /// Begins a turn: the lines that follow are of `source` and were read at `time`.
     pub(crate) fn begin(&mut self, source: &Source, time: SystemTime) {
         match self {
@@ -42,7 +54,8 @@ impl Recorder {
     pub(crate) fn head(&self) -> &[u8] {
         match self {
             Recorder::Loki(recorder) => recorder.head(),
-            Recorder::Text(_) | Recorder::Bulk(_) | Recorder::Otlp(_) => &[],
+            Recorder::Otlp(recorder) => recorder.head(),
+            Recorder::Text(_) | Recorder::Bulk(_) => &[],
         }
     }
 
@@ -101,9 +114,15 @@ pub(crate) fn record_id(file_id: u64, line: &Line<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Labels as fields of a JSON object, with a comma behind each.
-pub(crate) fn labels_fragment(labels: &[(String, String)]) -> Vec<u8> {
+/// Labels, and fields whose names no label has, as fields of a JSON object, with a comma behind each.
+pub(crate) fn labels_fragment(labels: &[(String, String)], fields: &Map<String, Value>) -> Vec<u8> {
     let mut fragment = Vec::new();
+    for (key, value) in fields {
+        if !is_label(labels, key) {
+            write_string(key, &mut fragment);
+            fragment.extend_from_slice(format!(":{value},").as_bytes());
+        }
+    }
     for (key, value) in labels {
         write_string(key, &mut fragment);
         fragment.push(b':');
@@ -111,6 +130,11 @@ pub(crate) fn labels_fragment(labels: &[(String, String)]) -> Vec<u8> {
         fragment.push(b',');
     }
     fragment
+}
+
+/// Whether one of `--label` has this name; it wins over what is known of the pod.
+pub(crate) fn is_label(labels: &[(String, String)], key: &str) -> bool {
+    labels.iter().any(|(known, _value)| known == key)
 }
 
 /// Appends a JSON string with its quotes.

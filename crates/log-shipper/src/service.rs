@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use sidecar_runtime::{Context, Lifecycle, Outcome, Rejections, Section, Sidecar, StartError};
@@ -10,10 +11,11 @@ use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
 
 use crate::batch::Batch;
-use crate::cli::Args;
+use crate::cli::{Args, DOWNWARD_VARIABLES};
 use crate::config::{self, Config, Configs};
 use crate::delivery::{Delivery, Report};
 use crate::keeper::Keeper;
+use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::pump::{Policy, Pump, State};
 use crate::sink::Sink;
@@ -44,6 +46,7 @@ impl Sidecar for LogShipper {
         "Follows the files that a main container writes and ships every line";
     const ADMIN_PORT: u16 = 9180;
     const SECTIONS: Option<&'static str> = Some("sinks");
+    const PEER_VARIABLES: &'static [(&'static str, &'static str)] = DOWNWARD_VARIABLES;
     type Args = Args;
     type Config = Configs;
 
@@ -116,6 +119,8 @@ impl Pipeline {
             after_ship: config.after_ship,
             dir_bytes_max: config.dir_bytes_max,
         };
+        let metadata =
+            Metadata::new(config.metadata, metrics.metadata_errors.clone(), Instant::now());
         let (batches, batches_rx) = mpsc::channel(1);
         let (reports_tx, reports) = mpsc::channel(1);
         let delivery = Delivery::new(sink, Arc::clone(&metrics), lifecycle.clone());
@@ -125,6 +130,7 @@ impl Pipeline {
             tailer,
             wake,
             recorder: config.recorder,
+            metadata,
             batches,
             reports,
             keeper,

@@ -148,8 +148,8 @@ impl Sink {
                 Sink::Loki(Box::new(LokiSink::open(*config, encoding)?))
             }
             SinkConfig::Bulk(config) => Sink::Bulk(Box::new(BulkSink::open(*config)?)),
-            SinkConfig::Otlp(config, encoding, labels) => {
-                Sink::Otlp(Box::new(OtlpSink::open(*config, encoding, &labels)?))
+            SinkConfig::Otlp(config, encoding) => {
+                Sink::Otlp(Box::new(OtlpSink::open(*config, encoding)?))
             }
             SinkConfig::Blackhole => Sink::Blackhole,
         })

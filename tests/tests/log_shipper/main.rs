@@ -14,6 +14,7 @@ mod drain;
 mod framing;
 mod identity;
 mod lookalikes;
+mod metadata;
 mod nginx;
 mod outage;
 mod polling;

@@ -28,8 +28,7 @@ pub(crate) enum SinkConfig {
     Http(Box<HttpConfig>),
     Loki(Box<HttpConfig>, Encoding),
     Bulk(Box<HttpConfig>),
-    /// With the attributes of the resource.
-    Otlp(Box<HttpConfig>, Encoding, Vec<(String, String)>),
+    Otlp(Box<HttpConfig>, Encoding),
     Blackhole,
 }
 
@@ -134,7 +133,7 @@ pub(super) fn sink(
     }
     let endpoint = required_url(url, rejections, |text| endpoint(kind, text, &args.index));
     let tls = tls(args, rejections);
-    let labels = labels_for(kind, labels, rejections);
+    let labels_fit = labels.is_some_and(|labels| do_labels_fit(kind, labels, rejections));
     let http = Box::new(HttpConfig {
         endpoint: endpoint?,
         tls: tls?,
@@ -144,10 +143,11 @@ pub(super) fn sink(
         bearer_token_file: args.bearer_token_file.as_ref().map(PathBuf::from),
         codec: codec?,
     });
+    labels_fit.then_some(())?;
     Some(match kind {
         Kind::Loki => SinkConfig::Loki(http, encoding?),
         Kind::Bulk => SinkConfig::Bulk(http),
-        Kind::Otlp => SinkConfig::Otlp(http, encoding?, labels?.to_vec()),
+        Kind::Otlp => SinkConfig::Otlp(http, encoding?),
         _ => SinkConfig::Http(http),
     })
 }
@@ -169,13 +169,8 @@ fn endpoint(kind: Kind, text: &str, index: &str) -> Result<Endpoint, EndpointErr
     }
 }
 
-/// Labels by the rules of the sink.
-fn labels_for<'a>(
-    kind: Kind,
-    labels: Option<&'a [(String, String)]>,
-    rejections: &mut Rejections,
-) -> Option<&'a [(String, String)]> {
-    let labels = labels?;
+/// Whether the labels keep the rules of the sink.
+fn do_labels_fit(kind: Kind, labels: &[(String, String)], rejections: &mut Rejections) -> bool {
     let mut accepted = true;
     for (key, value) in labels {
         let fits = kind != Kind::Loki || is_loki_name(key);
@@ -185,7 +180,7 @@ fn labels_for<'a>(
         }
         accepted &= fits;
     }
-    accepted.then_some(labels)
+    accepted
 }
 
 fn is_loki_name(key: &str) -> bool {

@@ -4,15 +4,17 @@
 //! All that is the same for the lines of one turn of reading is written once and then copied.
 //!
 //! A JSON record holds `time` (RFC 3339 UTC, when the line was read), `file` (the path as
-//! discovered), `stream` (the file's name without its ending), the labels, `offset` (of the line's
-//! first byte), `message` (the line without its end), and where they apply `id`, `partial` and
-//! `split`. Bytes that are not UTF-8 become U+FFFD in it; the raw forms keep every byte.
+//! discovered), `stream` (the file's name without its ending), `kubernetes` (what is known of the
+//! pod), the labels, `offset` (of the line's first byte), `message` (the line without its end), and
+//! where they apply `id`, `partial` and `split`. Bytes that are not UTF-8 become U+FFFD in it; the raw forms keep every byte.
 
 use std::time::SystemTime;
 
+use serde_json::Map;
 use tail::{Line, Part, Source};
 
 use super::{labels_fragment, record_id, stream, text, write_string};
+use crate::metadata::Pod;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -31,8 +33,9 @@ pub(crate) enum Format {
 pub(crate) struct TextRecorder {
     format: Format,
     record_id: bool,
-    /// The labels as JSON, with a comma behind each.
-    labels: Vec<u8>,
+    labels: Vec<(String, String)>,
+    /// The labels and the pod as JSON, with a comma behind each.
+    fields: Vec<u8>,
     /// What stands before the offset, or before the line, in this turn.
     envelope: Vec<u8>,
     file_id: u64,
@@ -44,8 +47,13 @@ impl TextRecorder {
         record_id: bool,
         labels: &[(String, String)],
     ) -> TextRecorder {
-        let labels = labels_fragment(labels);
-        TextRecorder { format, record_id, labels, envelope: Vec::new(), file_id: 0 }
+        let fields = labels_fragment(labels, &Map::new());
+        let labels = labels.to_vec();
+        TextRecorder { format, record_id, labels, fields, envelope: Vec::new(), file_id: 0 }
+    }
+
+    pub(crate) fn describe(&mut self, pod: &Pod) {
+        self.fields = labels_fragment(&self.labels, &pod.json());
     }
 
     /// Begins a turn: the lines that follow are of `source` and were read at `time`.
@@ -68,7 +76,7 @@ impl TextRecorder {
                 self.envelope.extend_from_slice(b",\"stream\":");
                 write_string(&stream(source), &mut self.envelope);
                 self.envelope.push(b',');
-                self.envelope.extend_from_slice(&self.labels);
+                self.envelope.extend_from_slice(&self.fields);
                 self.envelope.extend_from_slice(b"\"offset\":");
             }
         }

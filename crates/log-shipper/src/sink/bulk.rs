@@ -9,7 +9,7 @@
 
 use std::time::SystemTime;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sidecar_runtime::StartError;
 use tail::{Line, Part, Source};
 
@@ -17,12 +17,15 @@ use super::http::{Poster, detail, refused};
 use super::{Answer, Refusal, Rejected};
 use crate::batch::Records;
 use crate::config::HttpConfig;
+use crate::metadata::Pod;
 use crate::record::{labels_fragment, record_id, text, write_string};
 
 /// Writes an action and a document.
 #[derive(Debug)]
 pub(crate) struct BulkRecorder {
-    labels: Vec<u8>,
+    labels: Vec<(String, String)>,
+    /// The labels and the pod as JSON, with a comma behind each.
+    fields: Vec<u8>,
     /// The document up to its offset.
     envelope: Vec<u8>,
     file_id: u64,
@@ -30,7 +33,12 @@ pub(crate) struct BulkRecorder {
 
 impl BulkRecorder {
     pub(crate) fn new(labels: &[(String, String)]) -> BulkRecorder {
-        BulkRecorder { labels: labels_fragment(labels), envelope: Vec::new(), file_id: 0 }
+        let fields = labels_fragment(labels, &Map::new());
+        BulkRecorder { labels: labels.to_vec(), fields, envelope: Vec::new(), file_id: 0 }
+    }
+
+    pub(crate) fn describe(&mut self, pod: &Pod) {
+        self.fields = labels_fragment(&self.labels, &pod.ecs());
     }
 
     pub(crate) fn begin(&mut self, source: &Source, time: SystemTime) {
@@ -38,7 +46,7 @@ impl BulkRecorder {
         let time = humantime::format_rfc3339_millis(time);
         self.envelope.clear();
         self.envelope.extend_from_slice(format!("{{\"@timestamp\":\"{time}\",").as_bytes());
-        self.envelope.extend_from_slice(&self.labels);
+        self.envelope.extend_from_slice(&self.fields);
         self.envelope.extend_from_slice(b"\"log\":{\"file\":{\"path\":");
         write_string(&source.path.to_string_lossy(), &mut self.envelope);
         self.envelope.extend_from_slice(b"},\"offset\":");

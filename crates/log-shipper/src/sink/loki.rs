@@ -1,8 +1,9 @@
 //! Loki's push API, as snappy-compressed protobuf or as JSON.
 //!
-//! The stream's labels are those of `--label` and `filename`, which are few and stay the same; all
-//! else is in the line or, where a line is only a piece, in its structured metadata. A head is the
-//! labels of a stream, so one push holds each stream's records once as they come.
+//! The stream's labels are those of `--label`, `filename` and a few of the pod, which stay the same;
+//! all else is in the line or in its structured metadata: the rest of what is known of the pod, and
+//! whether a line is only a piece. A head is the labels of a stream, so one push holds each stream's
+//! records once as they come.
 //!
 //! Loki stores what it can of a push and answers 400 if there was a line that it will never take
 //! (too old, too long). Nobody says which, so the push is halved until it stands alone; lines that
@@ -21,8 +22,9 @@ use super::Answer;
 use super::http::Poster;
 use crate::batch::Records;
 use crate::config::{Encoding, HttpConfig};
+use crate::metadata::Pod;
 use crate::protobuf;
-use crate::record::{Stamps, text, write_string};
+use crate::record::{Stamps, is_label, text, write_string};
 
 const NANOS: u64 = 1_000_000_000;
 
@@ -31,6 +33,9 @@ const NANOS: u64 = 1_000_000_000;
 pub(crate) struct LokiRecorder {
     encoding: Encoding,
     labels: Vec<(String, String)>,
+    pod_labels: Vec<(String, String)>,
+    /// Structured metadata of each entry.
+    metadata: Vec<u8>,
     /// The labels of this turn's stream.
     head: Vec<u8>,
     stamps: Stamps,
@@ -38,14 +43,33 @@ pub(crate) struct LokiRecorder {
 
 impl LokiRecorder {
     pub(crate) fn new(encoding: Encoding, labels: &[(String, String)]) -> LokiRecorder {
-        let labels = labels.to_vec();
-        LokiRecorder { encoding, labels, head: Vec::new(), stamps: Stamps::default() }
+        LokiRecorder {
+            encoding,
+            labels: labels.to_vec(),
+            pod_labels: Vec::new(),
+            metadata: Vec::new(),
+            head: Vec::new(),
+            stamps: Stamps::default(),
+        }
+    }
+
+    pub(crate) fn describe(&mut self, pod: &Pod) {
+        self.pod_labels = pod.loki_labels();
+        self.pod_labels.retain(|(key, _value)| !is_label(&self.labels, key));
+        self.metadata.clear();
+        for (key, value) in pod.loki_metadata() {
+            metadata(self.encoding, &key, &value, &mut self.metadata);
+        }
     }
 
     pub(crate) fn begin(&mut self, source: &Source, time: SystemTime) {
         self.stamps.begin(time);
         let path = source.path.to_string_lossy();
-        let own = self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let own = self
+            .labels
+            .iter()
+            .chain(&self.pod_labels)
+            .map(|(key, value)| (key.as_str(), value.as_str()));
         let assign = if self.encoding == Encoding::Json { ':' } else { '=' };
         self.head.clear();
         self.head.push(b'{');
@@ -76,30 +100,52 @@ impl LokiRecorder {
             Part::Partial => Some("partial"),
             Part::Split => Some("split"),
         };
-        match self.encoding {
+        let (encoding, fixed) = (self.encoding, &self.metadata);
+        let fixed_and_piece = |out: &mut Vec<u8>| {
+            out.extend_from_slice(fixed);
+            if let Some(piece) = piece {
+                metadata(encoding, piece, "true", out);
+            }
+        };
+        match encoding {
             Encoding::Protobuf => protobuf::message(out, 2, |out| {
                 protobuf::message(out, 1, |out| {
                     protobuf::integer(out, 1, nanos / NANOS);
                     protobuf::integer(out, 2, nanos % NANOS);
                 });
                 protobuf::bytes(out, 2, text.as_bytes());
-                if let Some(piece) = piece {
-                    protobuf::message(out, 3, |out| {
-                        protobuf::bytes(out, 1, piece.as_bytes());
-                        protobuf::bytes(out, 2, b"true");
-                    });
-                }
+                fixed_and_piece(out);
             }),
             Encoding::Json => {
                 out.extend_from_slice(format!("[\"{nanos}\",").as_bytes());
                 write_string(&text, out);
-                if let Some(piece) = piece {
-                    out.extend_from_slice(format!(",{{\"{piece}\":\"true\"}}").as_bytes());
+                if piece.is_some() || !fixed.is_empty() {
+                    out.extend_from_slice(b",{");
+                    fixed_and_piece(out);
+                    // The comma behind the last.
+                    out.pop();
+                    out.push(b'}');
                 }
                 out.extend_from_slice(b"],");
             }
         }
         replaced
+    }
+}
+
+/// Appends a pair of an entry's structured metadata: its field 3, or a field with a comma behind it.
+fn metadata(encoding: Encoding, key: &str, value: &str, out: &mut Vec<u8>) {
+    match encoding {
+        Encoding::Protobuf => protobuf::message(out, 3, |out| {
+            protobuf::bytes(out, 1, key.as_bytes());
+            protobuf::bytes(out, 2, value.as_bytes());
+        }),
+        Encoding::Json => {
+            write_string(key, out);
+            out.push(b':');
+            write_string(value, out);
+            out.push(b',');
+        }
     }
 }
 

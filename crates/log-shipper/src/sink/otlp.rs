@@ -1,8 +1,9 @@
 //! OpenTelemetry logs over HTTP (OTLP 1), as protobuf or as JSON.
 //!
-//! The labels are attributes of the resource (`service.name=web`), the path of the file is one of
-//! each record, by the semantic conventions. Nothing parses the line yet, so a record has its text
-//! as body, the time at which it was read, and no severity.
+//! The labels (`service.name=web`) and the pod are attributes of the resource, the path of the file
+//! is one of each record, by the semantic conventions. A head is the attributes of a resource.
+//! Nothing parses the line yet, so a record has its text as body, the time at which it was read, and
+//! no severity.
 //!
 //! An answer of 200 may say that some records were refused for good, and how many, but not which:
 //! they are counted as dropped. 400 means that they cannot be read at all.
@@ -20,8 +21,9 @@ use super::http::Poster;
 use super::{Answer, Rejected};
 use crate::batch::Records;
 use crate::config::{Encoding, HttpConfig};
+use crate::metadata::Pod;
 use crate::protobuf::{self, Value as Field, next_field};
-use crate::record::{Stamps, record_id, text, write_string};
+use crate::record::{Stamps, is_label, record_id, text, write_string};
 
 const SCOPE: &str = "log-shipper";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -31,6 +33,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) struct OtlpRecorder {
     encoding: Encoding,
     record_id: bool,
+    labels: Vec<(String, String)>,
+    /// The attributes of the resource, in the form of the encoding.
+    resource: Vec<u8>,
     file_id: u64,
     /// The attributes of this turn, each with what its form needs around it.
     attributes: Vec<u8>,
@@ -40,14 +45,39 @@ pub(crate) struct OtlpRecorder {
 }
 
 impl OtlpRecorder {
-    pub(crate) fn new(encoding: Encoding, record_id: bool) -> OtlpRecorder {
-        OtlpRecorder {
+    pub(crate) fn new(
+        encoding: Encoding,
+        record_id: bool,
+        labels: &[(String, String)],
+    ) -> OtlpRecorder {
+        let mut recorder = OtlpRecorder {
             encoding,
             record_id,
+            labels: labels.to_vec(),
+            resource: Vec::new(),
             file_id: 0,
             attributes: Vec::new(),
             stamps: Stamps::default(),
             id: Vec::new(),
+        };
+        recorder.describe(&Pod::default());
+        recorder
+    }
+
+    pub(crate) fn describe(&mut self, pod: &Pod) {
+        let mut attributes = pod.otel();
+        attributes.retain(|(key, _value)| !is_label(&self.labels, key));
+        let all = || self.labels.iter().chain(&attributes);
+        let resource = &mut self.resource;
+        resource.clear();
+        match self.encoding {
+            Encoding::Protobuf => protobuf::message(resource, 1, |out| {
+                all().for_each(|(key, value)| key_value(1, key, value, out));
+            }),
+            Encoding::Json => {
+                all().for_each(|(key, value)| attribute(self.encoding, key, value, resource));
+                resource.pop();
+            }
         }
     }
 
@@ -57,6 +87,10 @@ impl OtlpRecorder {
         self.attributes.clear();
         let path = source.path.to_string_lossy();
         attribute(self.encoding, "log.file.path", &path, &mut self.attributes);
+    }
+
+    pub(crate) fn head(&self) -> &[u8] {
+        &self.resource
     }
 
     pub(crate) fn write(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
@@ -128,86 +162,62 @@ fn key_value(field: u8, key: &str, value: &str, out: &mut Vec<u8>) {
 pub(crate) struct OtlpSink {
     poster: Poster,
     encoding: Encoding,
-    /// Resource and scope, as they stand before the records.
-    resource: Vec<u8>,
-    scope: Vec<u8>,
 }
 
 impl OtlpSink {
-    pub(super) fn open(
-        config: HttpConfig,
-        encoding: Encoding,
-        labels: &[(String, String)],
-    ) -> Result<OtlpSink, StartError> {
+    pub(super) fn open(config: HttpConfig, encoding: Encoding) -> Result<OtlpSink, StartError> {
         let poster = Poster::open(config, encoding.content_type())?;
-        let (mut resource, mut scope) = (Vec::new(), Vec::new());
-        match encoding {
-            Encoding::Protobuf => {
-                protobuf::message(&mut resource, 1, |out| {
-                    labels.iter().for_each(|(key, value)| key_value(1, key, value, out));
-                });
-                protobuf::message(&mut scope, 1, |out| {
-                    protobuf::bytes(out, 1, SCOPE.as_bytes());
-                    protobuf::bytes(out, 2, VERSION.as_bytes());
-                });
-            }
-            Encoding::Json => {
-                labels.iter().for_each(|(key, value)| {
-                    attribute(encoding, key, value, &mut resource);
-                });
-                resource.pop();
-                write_string(SCOPE, &mut scope);
-                scope.extend_from_slice(b",\"version\":");
-                write_string(VERSION, &mut scope);
-            }
-        }
-        Ok(OtlpSink { poster, encoding, resource, scope })
+        Ok(OtlpSink { poster, encoding })
     }
 
     pub(super) async fn send(&mut self, records: &Records) -> Answer {
-        let (resource, scope) = (&self.resource, &self.scope);
-        let posted = match self.encoding {
-            Encoding::Protobuf => {
-                let make = |records: &Records| protobuf_request(resource, scope, records);
-                self.poster.post(records, make).await
-            }
-            Encoding::Json => {
-                let make = |records: &Records| json_request(resource, scope, records);
-                self.poster.post(records, make).await
-            }
+        let make = match self.encoding {
+            Encoding::Protobuf => protobuf_request,
+            Encoding::Json => json_request,
         };
-        match posted {
+        match self.poster.post(records, make).await {
             Ok(response) => judge(self.encoding, &response.body, records.len()),
             Err(answer) => answer,
         }
     }
 }
 
-/// An `ExportLogsServiceRequest`.
-fn protobuf_request(resource: &[u8], scope: &[u8], records: &Records) -> Bytes {
+/// An `ExportLogsServiceRequest`, with a `ResourceLogs` for each run.
+fn protobuf_request(records: &Records) -> Bytes {
     let mut request = Vec::with_capacity(records.bytes().len() + 1024);
-    protobuf::message(&mut request, 1, |out| {
-        out.extend_from_slice(resource);
-        protobuf::message(out, 2, |out| {
-            out.extend_from_slice(scope);
-            out.extend_from_slice(&records.bytes());
+    for (resource, of_resource) in records.runs() {
+        protobuf::message(&mut request, 1, |out| {
+            out.extend_from_slice(resource);
+            protobuf::message(out, 2, |out| {
+                protobuf::message(out, 1, |out| {
+                    protobuf::bytes(out, 1, SCOPE.as_bytes());
+                    protobuf::bytes(out, 2, VERSION.as_bytes());
+                });
+                out.extend_from_slice(of_resource);
+            });
         });
-    });
+    }
     Bytes::from(request)
 }
 
-fn json_request(resource: &[u8], scope: &[u8], records: &Records) -> Bytes {
-    let all = records.bytes();
-    let parts: [&[u8]; 7] = [
-        b"{\"resourceLogs\":[{\"resource\":{\"attributes\":[",
-        resource,
-        b"]},\"scopeLogs\":[{\"scope\":{\"name\":",
-        scope,
-        b"},\"logRecords\":[",
-        all.strip_suffix(b",").unwrap_or(&all),
-        b"]}]}]}",
-    ];
-    Bytes::from(parts.concat())
+fn json_request(records: &Records) -> Bytes {
+    let mut request = b"{\"resourceLogs\":[".to_vec();
+    for (resource, of_resource) in records.runs() {
+        request.extend_from_slice(b"{\"resource\":{\"attributes\":[");
+        request.extend_from_slice(resource);
+        request.extend_from_slice(b"]},\"scopeLogs\":[{\"scope\":{\"name\":");
+        write_string(SCOPE, &mut request);
+        request.extend_from_slice(b",\"version\":");
+        write_string(VERSION, &mut request);
+        request.extend_from_slice(b"},\"logRecords\":[");
+        request.extend_from_slice(of_resource.strip_suffix(b",").unwrap_or(of_resource));
+        request.extend_from_slice(b"]}]},");
+    }
+    if request.ends_with(b",") {
+        request.pop();
+    }
+    request.extend_from_slice(b"]}");
+    Bytes::from(request)
 }
 
 /// What an answer of 200 says in its `partial_success`.
