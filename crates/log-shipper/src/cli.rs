@@ -161,6 +161,23 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     pub(crate) linger: String,
 
+    /// Ship what is there now, then end
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// Drain and end once this file exists
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exit_when_file: Option<String>,
+
+    /// Drain and end once no file has grown, and everything is shipped, for so long
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) exit_when_idle: Option<String>,
+
+    /// Drain and end once a process of this name was there and none is left; needs the pod's
+    /// shareProcessNamespace
+    #[arg(long, value_name = "NAME")]
+    pub(crate) exit_when_process: Option<String>,
+
     /// What happens when the sink takes nothing and the buffer is full: block or drop-oldest
     #[arg(long, value_name = "HOW", default_value = "block")]
     pub(crate) on_full: String,

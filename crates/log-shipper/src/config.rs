@@ -14,6 +14,7 @@ use tail::{AfterShip, From, Globs, LongLines};
 
 pub(crate) use self::sink::{Encoding, FileConfig, HttpConfig, SinkConfig};
 use crate::cli::Args;
+use crate::ending::{Ending, name_of_process};
 use crate::metadata::MetadataConfig;
 use crate::record::{Format, Recorder, TextRecorder};
 use crate::sink::{BulkRecorder, LokiRecorder, OtlpRecorder};
@@ -31,6 +32,7 @@ const RESERVED: [&str; 8] =
 pub struct Configs {
     /// With their names; a sink without one is the only one.
     pub(crate) sinks: Vec<(Option<String>, Config)>,
+    pub(crate) ending: Ending,
 }
 
 /// The settings of one sink, laid over those that hold for all.
@@ -46,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) long_lines: LongLines,
     pub(crate) partial_timeout: Option<Duration>,
     pub(crate) linger: Duration,
+    pub(crate) once: bool,
+    pub(crate) exit_when_idle: Option<Duration>,
     pub(crate) on_full: OnFull,
     pub(crate) after_ship: AfterShip,
     pub(crate) dir_bytes_max: Option<u64>,
@@ -66,9 +70,10 @@ pub(crate) fn configure_sections(
     sections: Vec<Section<Args>>,
     rejections: &mut Rejections,
 ) -> Option<Configs> {
+    let ending = ending(&args, rejections);
     if sections.is_empty() {
         let config = configure(args, rejections)?;
-        return Some(Configs { sinks: vec![(None, config)] });
+        return Some(Configs { sinks: vec![(None, config)], ending: ending? });
     }
     let outputs = sections.iter().filter(|section| section.args.sink == "stdout").count();
     if outputs > 1 {
@@ -79,17 +84,31 @@ pub(crate) fn configure_sections(
         rejections.reject("sinks", "after-ship, max-dir-bytes", reason);
     }
     let mut sinks = Vec::new();
-    let whole = (&args.state_dir, &args.after_ship, &args.max_dir_bytes);
     for section in sections {
-        let own = &section.args;
-        if (&own.state_dir, &own.after_ship, &own.max_dir_bytes) != whole {
-            let reason = "state-dir, after-ship and max-dir-bytes are settings of the whole";
-            rejections.reject(&section.scope, &section.name, reason);
+        for setting in of_the_whole(&section.args, &args) {
+            let scope = format!("{}.{setting}", section.scope);
+            rejections.reject(&scope, "", "is a setting of the whole");
         }
         let config = rejections.within(&section.scope, |inner| configure(section.args, inner));
         sinks.extend(config.map(|config| (Some(section.name), config)));
     }
-    (rejections.is_empty() && !sinks.is_empty()).then_some(Configs { sinks })
+    let ending = ending.filter(|_| rejections.is_empty())?;
+    Some(Configs { sinks, ending })
+}
+
+/// Settings that a sink has otherwise than the whole and may not have for itself.
+fn of_the_whole<'a>(own: &Args, whole: &Args) -> impl Iterator<Item = &'a str> {
+    [
+        ("state-dir", own.state_dir != whole.state_dir),
+        ("after-ship", own.after_ship != whole.after_ship),
+        ("max-dir-bytes", own.max_dir_bytes != whole.max_dir_bytes),
+        ("once", own.once != whole.once),
+        ("exit-when-idle", own.exit_when_idle != whole.exit_when_idle),
+        ("exit-when-file", own.exit_when_file != whole.exit_when_file),
+        ("exit-when-process", own.exit_when_process != whole.exit_when_process),
+    ]
+    .into_iter()
+    .filter_map(|(setting, differs)| differs.then_some(setting))
 }
 
 fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
@@ -113,6 +132,9 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         rejections.parse("partial-timeout", text, setting::duration)
     });
     let linger = rejections.parse("linger", &args.linger, setting::duration);
+    let exit_when_idle = optional(args.exit_when_idle.as_deref(), |text| {
+        rejections.parse("exit-when-idle", text, setting::positive_duration)
+    });
     let on_full = rejections.parse(
         "on-full",
         &args.on_full,
@@ -140,11 +162,27 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         line_bytes_max: line_bytes_max?,
         long_lines: long_lines?,
         partial_timeout: partial_timeout?,
-        linger: linger?,
+        // What is there now is all that counts: nobody is waited for.
+        linger: if args.once { Duration::ZERO } else { linger? },
+        once: args.once,
+        exit_when_idle: exit_when_idle?,
         on_full: on_full?,
         after_ship: after_ship?,
         dir_bytes_max: dir_bytes_max?,
     })
+}
+
+fn ending(args: &Args, rejections: &mut Rejections) -> Option<Ending> {
+    let file = optional(args.exit_when_file.as_deref(), |text| {
+        rejections.parse("exit-when-file", text, |text| match text {
+            "" => Err("the path is empty"),
+            _ => Ok(PathBuf::from(text)),
+        })
+    });
+    let process = optional(args.exit_when_process.as_deref(), |text| {
+        rejections.parse("exit-when-process", text, name_of_process)
+    });
+    Some(Ending { file: file?, process: process? })
 }
 
 /// An absent setting is fine, a bad one is not.

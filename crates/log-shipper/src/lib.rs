@@ -10,11 +10,13 @@
 //! held of what the files contain. A position moves only when the sink has acknowledged everything
 //! before.
 
+mod account;
 mod batch;
 mod cli;
 mod compress;
 mod config;
 mod delivery;
+mod ending;
 mod keeper;
 mod metadata;
 mod metrics;

@@ -262,6 +262,14 @@ impl Metrics {
         self.lines_dropped.get_or_create(&self.labelled("reason", reason.label())).inc_by(lines);
     }
 
+    /// All lines that were not shipped, by reason.
+    pub(crate) fn dropped_lines(&self) -> [(&'static str, u64); DropReason::ALL.len()] {
+        DropReason::ALL.map(|reason| {
+            let label = self.labelled("reason", reason.label());
+            (reason.label(), self.lines_dropped.get_or_create_owned(&label).get())
+        })
+    }
+
     pub(crate) fn refused(&self, why: Refusal) {
         self.requests_refused.get_or_create(&self.labelled("reason", why.label())).inc();
     }

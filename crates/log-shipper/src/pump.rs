@@ -12,16 +12,20 @@
 //! end included; then the positions, last. A reserve before the deadline is kept for the flush.
 
 mod drain;
+mod ending;
+mod reclaim;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sidecar_runtime::{Lifecycle, Outcome, Reloads};
-use tail::{AfterShip, FileId, Flow, Source, Span, Stats, Tailer};
+use tail::{AfterShip, FileId, Flow, Sizes, Source, Span, Stats, Tailer};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+pub(crate) use self::ending::Agreement;
+use crate::account::Accounts;
 use crate::batch::{BATCH_BYTES, Batch};
 use crate::config::OnFull;
 use crate::delivery::Report;
@@ -34,8 +38,6 @@ use crate::record::Recorder;
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(3);
 /// Between two updates of the gauges.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(500);
-/// Between two looks at what can be deleted.
-const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
 /// A batch that the sink could take does not wait longer than this to become full.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(100);
 /// For how long the sink may hold a batch before `drop-oldest` drops.
@@ -45,6 +47,8 @@ const FULL_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Policy {
     pub(crate) linger: Duration,
+    pub(crate) once: bool,
+    pub(crate) exit_when_idle: Option<Duration>,
     pub(crate) on_full: OnFull,
     pub(crate) after_ship: AfterShip,
     pub(crate) dir_bytes_max: Option<u64>,
@@ -60,6 +64,7 @@ pub(crate) struct Pump {
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) keeper: Option<Keeper>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) agreement: Agreement,
     pub(crate) reloads: Reloads,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) groups: Vec<GroupMetrics>,
@@ -78,6 +83,11 @@ pub(crate) struct State {
     in_flight: Option<Instant>,
     /// What was dropped behind the batch in flight: positions move over it once that is settled.
     dropped_behind: Vec<Span>,
+    accounts: Accounts,
+    /// When something was settled last; at first, the start.
+    settled_at: Instant,
+    /// With `--once`: what was there at the start and is not shipped yet.
+    left_of_start: Option<Sizes>,
     gone: Option<String>,
     /// In the drain: when its next step begins.
     pass_until: Option<Instant>,
@@ -101,6 +111,9 @@ impl State {
             spare: Batch::default(),
             in_flight: None,
             dropped_behind: Vec::new(),
+            accounts: Accounts::new(),
+            settled_at: now,
+            left_of_start: None,
             gone: None,
             pass_until: None,
             is_woken: false,
@@ -130,8 +143,10 @@ enum Event {
 impl Pump {
     pub(crate) async fn run(mut self) -> Outcome {
         self.look();
+        self.state.left_of_start = self.policy.once.then(|| self.tailer.sizes());
         while self.state.gone.is_none() {
             self.pass().await;
+            self.end_if_due();
             match self.next_event().await {
                 Event::Drain => break,
                 event => self.on_event(event),
@@ -188,6 +203,9 @@ impl Pump {
         }
         if self.state.unpublished {
             deadline = deadline.min(self.state.publish_at);
+        }
+        if let Some(at) = self.idle_at() {
+            deadline = deadline.min(at);
         }
         deadline
     }
@@ -249,17 +267,20 @@ impl Pump {
         let (batch, recorder) = (&mut self.state.filling, &mut self.recorder);
         batch.begin(recorder.head());
         let mut replaced = 0;
+        let dropped_before = self.tailer.stats().long_lines_dropped;
         let span = self.tailer.read(id, now(), |line| {
             replaced += u64::from(batch.add(|out| recorder.write(line, out)));
             if batch.bytes() >= BATCH_BYTES { Flow::Stop } else { Flow::Continue }
         });
         self.metrics.lines_replaced.inc_by(replaced);
         self.state.unpublished = true;
+        let dropped = self.tailer.stats().long_lines_dropped - dropped_before;
+        self.state.accounts.read(source, id, span.as_ref(), dropped);
         if let Some(span) = span {
             let group = &self.groups[source.group];
             group.lines_read.inc_by(span.lines);
             group.bytes_read.inc_by(span.bytes);
-            batch.push(span);
+            self.state.filling.push(span);
         }
     }
 
@@ -286,6 +307,7 @@ impl Pump {
             Report::Settled { mut batch, rejected } => {
                 self.state.unpublished = true;
                 self.state.in_flight = None;
+                self.state.settled_at = Instant::now();
                 let mut rejected = rejected;
                 for span in &batch.spans {
                     self.tailer.acknowledge(span);
@@ -293,6 +315,7 @@ impl Pump {
                     let of_span = rejected.min(span.lines);
                     group.lines_acked.inc_by(span.lines - of_span);
                     group.bytes_acked.inc_by(span.bytes);
+                    self.state.accounts.settled(span, of_span);
                     rejected -= of_span;
                 }
                 for span in &self.state.dropped_behind {
@@ -322,6 +345,7 @@ impl Pump {
             // Of each file the last span stands for all.
             state.dropped_behind.retain(|earlier| !earlier.is_superseded_by(span));
             state.dropped_behind.push(*span);
+            state.accounts.dropped(span);
         }
         state.filling.clear();
         true
@@ -353,30 +377,7 @@ impl Pump {
         self.metrics.publish(&self.tailer.backlog(), self.tailer.size_of_files());
         let waiting = i64::try_from(self.state.filling.bytes()).unwrap_or(i64::MAX);
         self.metrics.batch_bytes.set(waiting);
-    }
-
-    fn reclaim_if_due(&mut self) {
-        let active =
-            self.policy.after_ship != AfterShip::Keep || self.policy.dir_bytes_max.is_some();
-        if !active || Instant::now() < self.state.reclaim_at {
-            return;
-        }
-        self.state.reclaim_at = Instant::now() + RECLAIM_INTERVAL;
-        let mut reclaimed = self.tailer.reclaim(self.policy.after_ship, now());
-        if let Some(bytes_max) = self.policy.dir_bytes_max {
-            let above = self.tailer.size_of_files() > bytes_max;
-            if above && !self.state.above_dir_bytes {
-                let bytes = self.tailer.size_of_files();
-                warn!(bytes, bytes_max, "The followed files are larger than max-dir-bytes");
-            }
-            self.state.above_dir_bytes = above;
-            let unacknowledged = self.policy.on_full == OnFull::DropOldest;
-            reclaimed += self.tailer.shrink_to(bytes_max, unacknowledged, now());
-        }
-        self.metrics.reclaimed_files.inc_by(reclaimed.files);
-        self.metrics.reclaimed_bytes.inc_by(reclaimed.bytes);
-        self.metrics.reclaimed_unacknowledged_bytes.inc_by(reclaimed.unacknowledged_bytes);
-        self.metrics.reclaim_refused.inc_by(reclaimed.refused);
+        self.state.accounts.forget_gone(&self.tailer);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::delivery::{Delivery, Report};
 use crate::keeper::Keeper;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
-use crate::pump::{Policy, Pump, State};
+use crate::pump::{Agreement, Policy, Pump, State};
 use crate::sink::Sink;
 
 /// Descriptors that are not for followed files.
@@ -38,6 +38,14 @@ struct Pipeline {
     delivery: Delivery,
     batches: mpsc::Receiver<Batch>,
     reports: mpsc::Sender<Report>,
+}
+
+/// What the whole gives to a pipeline.
+struct Lent {
+    metrics: Arc<Metrics>,
+    agreement: Agreement,
+    open_files_max: usize,
+    lifecycle: Lifecycle,
 }
 
 impl Sidecar for LogShipper {
@@ -66,13 +74,16 @@ impl Sidecar for LogShipper {
         let Context { lifecycle, registry, .. } = context;
         let names: Vec<_> = configs.sinks.iter().map(|(name, _)| name.as_deref()).collect();
         let metrics = Metrics::register(&registry, &names);
-        let open_files_max = open_files_max() / configs.sinks.len();
+        let agreements = Agreement::among(names.len());
+        let open_files_max = (open_files_max() / names.len()).max(OPEN_FILES_MIN);
         let mut pipelines = Vec::new();
-        for ((name, config), metrics) in configs.sinks.into_iter().zip(metrics) {
-            let room = open_files_max.max(OPEN_FILES_MIN);
-            let pipeline = Pipeline::start(name, config, room, metrics, &lifecycle)?;
-            pipelines.push(pipeline);
+        for (((name, config), metrics), agreement) in
+            configs.sinks.into_iter().zip(metrics).zip(agreements)
+        {
+            let lent = Lent { metrics, agreement, open_files_max, lifecycle: lifecycle.clone() };
+            pipelines.push(Pipeline::start(name, config, lent)?);
         }
+        configs.ending.watch(&lifecycle);
         Ok(LogShipper { pipelines, lifecycle })
     }
 
@@ -84,13 +95,8 @@ impl Sidecar for LogShipper {
 }
 
 impl Pipeline {
-    fn start(
-        name: Option<String>,
-        config: Config,
-        open_files_max: usize,
-        metrics: Arc<Metrics>,
-        lifecycle: &Lifecycle,
-    ) -> Result<Pipeline, StartError> {
+    fn start(name: Option<String>, config: Config, lent: Lent) -> Result<Pipeline, StartError> {
+        let Lent { metrics, agreement, open_files_max, lifecycle } = lent;
         let groups = config.globs.groups().map(|pattern| metrics.group(pattern)).collect();
         let sink = Sink::open(config.sink)?;
         let state_dir = state_dir(config.state_dir.as_deref(), name.as_deref())?.map(Arc::new);
@@ -115,6 +121,8 @@ impl Pipeline {
         info!(sink = name, files = tailer.backlog().files_known, "Following");
         let policy = Policy {
             linger: config.linger,
+            once: config.once,
+            exit_when_idle: config.exit_when_idle,
             on_full: config.on_full,
             after_ship: config.after_ship,
             dir_bytes_max: config.dir_bytes_max,
@@ -134,7 +142,8 @@ impl Pipeline {
             batches,
             reports,
             keeper,
-            lifecycle: lifecycle.clone(),
+            lifecycle,
+            agreement,
             reloads,
             metrics,
             groups,

@@ -78,7 +78,7 @@ impl State {
 /// is delivered.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
-    pub(crate) file: FileId,
+    pub file: FileId,
     pub(crate) generation: u32,
     pub(crate) end: Mark,
     /// [`Source::group`] of the file.

@@ -28,4 +28,6 @@ pub use self::cursor::Span;
 pub use self::discover::{Globs, PatternError};
 pub use self::framer::{Flow, Line, LongLines, Part};
 pub use self::roster::{FileId, Source};
-pub use self::tailer::{AfterShip, Backlog, From, Punching, Reclaimed, Settings, Stats, Tailer};
+pub use self::tailer::{
+    AfterShip, Backlog, From, Punching, Reclaimed, Settings, Sizes, Standing, Stats, Tailer,
+};

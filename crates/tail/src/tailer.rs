@@ -18,6 +18,7 @@ mod intake;
 mod punch;
 mod reading;
 mod reclaim;
+mod standing;
 mod stats;
 mod truncation;
 mod waiting;
@@ -37,6 +38,7 @@ use crate::watch::Watch;
 pub(crate) use self::punch::Hole;
 pub use self::punch::Punching;
 pub use self::reclaim::{AfterShip, Reclaimed};
+pub use self::standing::{Sizes, Standing};
 pub use self::stats::{Backlog, Stats};
 
 /// Bytes read in one turn.
@@ -319,33 +321,6 @@ impl Tailer {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.stats
-    }
-
-    /// Costs a look at every known file's record, none at the files.
-    #[must_use]
-    pub fn backlog(&self) -> Backlog {
-        let mut backlog = Backlog {
-            files_known: self.roster.len(),
-            files_open: self.open_files,
-            directories_polled: self.watch.refused(),
-            ..Backlog::default()
-        };
-        for (_, cursor) in self.roster.iter() {
-            backlog.bytes += cursor.lag_bytes();
-            let older = |a: SystemTime, b: SystemTime| a.min(b);
-            backlog.since = match (backlog.since, cursor.unsent.since()) {
-                (Some(a), Some(b)) => Some(older(a, b)),
-                (a, b) => a.or(b),
-            };
-        }
-        backlog
-    }
-
-    /// The files with bytes that are not acknowledged, and how many. The beginning of a line that
-    /// has no end yet does not count.
-    pub fn unsent(&self) -> impl Iterator<Item = (&Source, u64)> {
-        let files = self.roster.iter().map(|(_, it)| (it.source.as_ref(), it.owed_bytes()));
-        files.filter(|(_, bytes)| *bytes > 0)
     }
 
     fn queue(&mut self, id: FileId) {

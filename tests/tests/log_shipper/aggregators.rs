@@ -15,9 +15,10 @@ use e2e::writer::Numbered;
 
 const LINES: usize = 3_000;
 
+#[expect(clippy::print_stderr, reason = "says which protocol failed")]
 fn each(scenario: impl Fn(Protocol, Workplace, Sink)) {
     for protocol in Protocol::ALL {
-        println!("{protocol:?}");
+        eprintln!("{protocol:?}");
         scenario(protocol, Workplace::new(), Sink::speaking(protocol));
     }
 }

@@ -11,6 +11,7 @@ mod bounds;
 mod checkpoint;
 mod discovery;
 mod drain;
+mod ending;
 mod framing;
 mod identity;
 mod lookalikes;

@@ -7,7 +7,7 @@ use e2e::workplace::{Workplace, free_address};
 use e2e::writer::Numbered;
 
 /// A value that each setting must refuse.
-const BAD_VALUES: [(&str, &str); 23] = [
+const BAD_VALUES: [(&str, &str); 27] = [
     ("--include", "/logs/[a"),
     ("--exclude", "/logs/***"),
     ("--from", "middle"),
@@ -26,6 +26,10 @@ const BAD_VALUES: [(&str, &str); 23] = [
     ("--long-lines", "fold"),
     ("--partial-timeout", "soonish"),
     ("--linger", "1 parsec"),
+    ("--exit-when-file", ""),
+    ("--exit-when-idle", "0s"),
+    ("--exit-when-process", "/bin/work"),
+    ("--exit-when-idle", "now"),
     ("--on-full", "explode"),
     ("--after-ship", "frame"),
     ("--max-dir-bytes", "-1"),

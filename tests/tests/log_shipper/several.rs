@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use e2e::pace::SOON;
+use e2e::pace::{SOON, wait_until};
 use e2e::shipper::Settings;
 use e2e::sink::{Answer, Protocol, Sink};
 use e2e::workplace::Workplace;
@@ -18,11 +18,10 @@ fn settings(place: &Workplace, sinks: &[(&str, &Sink, &str)]) -> Settings {
     let mut file = format!("include: {:?}\nlinger: 200ms\nsinks:\n", place.log("*.log"));
     for (name, sink, own) in sinks {
         let url = sink.url();
-        file.push_str(&format!("- {{name: {name}, sink-url: {url:?}"));
-        for (flag, value) in sink.protocol().flags() {
-            file.push_str(&format!(", {}: {value:?}", flag.trim_start_matches('-')));
-        }
-        file.push_str(&format!("{own}}}\n"));
+        let flags = sink.protocol().flags().iter();
+        let flags = flags.map(|(flag, value)| format!(", {}: {value:?}", flag.trim_matches('-')));
+        let flags: String = flags.collect();
+        file += &format!("- {{name: {name}, sink-url: {url:?}{flags}{own}}}\n");
     }
     let path = place.path().join("settings.yaml");
     fs::write(&path, file).unwrap();
@@ -44,10 +43,17 @@ fn c26_a_dead_sink_holds_up_itself_alone() {
     }
     let metrics = shipper.metrics();
     let acked = |name| metrics.with_label("log_shipper_lines_acked_total", "sink", name);
-    assert_eq!(acked("bad").round() as u64, 0);
-    assert_eq!(metrics.with_label("log_shipper_sink_failing", "sink", "bad").round() as u64, 1);
-    assert_eq!(metrics.with_label("log_shipper_sink_failing", "sink", "good").round() as u64, 0);
-    shipper.wait_metric("log_shipper_lines_acked_total", |lines| lines.round() >= 20_000.0);
+    assert!(acked("bad") < 1.0);
+    let failing = |name| metrics.with_label("log_shipper_sink_failing", "sink", name) > 0.5;
+    assert!(failing("bad") && !failing("good"));
+    // A save under way may be older than the last acknowledgements; the one behind it is not.
+    for _ in 0..2 {
+        let saved =
+            || shipper.metrics().with_label("log_shipper_checkpoints_total", "sink", "good");
+        let before = saved();
+        log.lines(1);
+        wait_until("positions to be saved", SOON, || saved() > before);
+    }
     // What the dead one owes is kept over a kill; the other gets nothing twice for it.
     shipper.kill9();
     let sent = good.attempts().len();
@@ -114,7 +120,7 @@ fn every_bad_section_is_named() {
             &["sinks.a.sink", "sinks.b.linger"][..],
         ),
         ("[{name: a}, {name: b}]", &["standard output"]),
-        ("[{name: a, state-dir: /x}]", &["sinks.a", "state-dir"]),
+        ("[{name: a, state-dir: /x}]", &["sinks.a.state-dir", "whole"]),
         ("[{name: a, log-level: debug}]", &["sinks.a.log-level", "whole"]),
         ("[{name: a, linger: 1s}]", &["sinks.a.linger", "flag"]),
         ("[{name: a, speed: 9}]", &["sinks.a.speed"]),

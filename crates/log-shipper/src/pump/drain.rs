@@ -42,6 +42,7 @@ impl Pump {
         self.publish();
         let is_saved = self.save_last().await;
         self.publish();
+        self.state.accounts.close(&self.tailer, &self.metrics.dropped_lines());
         self.outcome(partials, is_saved)
     }
 
@@ -50,7 +51,7 @@ impl Pump {
         self.is_flushed() && self.tailer.is_quiet(now(), started.into_std(), self.policy.linger)
     }
 
-    fn is_flushed(&self) -> bool {
+    pub(super) fn is_flushed(&self) -> bool {
         let state = &self.state;
         state.in_flight.is_none() && state.filling.is_empty() && !self.tailer.has_ready()
     }
