@@ -257,10 +257,7 @@ impl Pump {
     }
 
     fn read(&mut self, id: FileId, source: &Source) {
-        if let Some(pod) = self.metadata.turn(&source.path, now()) {
-            self.recorder.describe(pod);
-        }
-        self.recorder.begin(source, SystemTime::now());
+        begin(&mut self.recorder, &mut self.metadata, source);
         if self.state.filling.is_empty() {
             self.state.filling_since = Instant::now();
         }
@@ -379,6 +376,14 @@ impl Pump {
         self.metrics.batch_bytes.set(waiting);
         self.state.accounts.forget_gone(&self.tailer);
     }
+}
+
+/// Begins a turn of lines of `source`.
+fn begin(recorder: &mut Recorder, metadata: &mut Metadata, source: &Source) {
+    if let Some(pod) = metadata.turn(&source.path, now()) {
+        recorder.describe(pod);
+    }
+    recorder.begin(source, SystemTime::now());
 }
 
 fn now() -> std::time::Instant {

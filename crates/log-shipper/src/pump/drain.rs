@@ -67,8 +67,9 @@ impl Pump {
         let mut partials = self.tailer.held_partials();
         while let Some(id) = partials.pop() {
             let (batch, recorder) = (&mut self.state.filling, &mut self.recorder);
+            let metadata = &mut self.metadata;
             self.tailer.read_held(id, now(), |source, line| {
-                recorder.begin(source, std::time::SystemTime::now());
+                super::begin(recorder, metadata, source);
                 batch.begin(recorder.head());
                 batch.add(|out| recorder.write(line, out));
                 tail::Flow::Stop
