@@ -138,6 +138,12 @@ impl Format {
         self.names.iter().map(String::as_str)
     }
 
+    /// How the bytes of values are written.
+    #[must_use]
+    pub fn escape(&self) -> Escape {
+        self.escape
+    }
+
     /// Where a variable stands among [`Format::variables`]; the first place if there are several.
     #[must_use]
     pub fn position(&self, variable: &str) -> Option<usize> {

@@ -8,6 +8,8 @@
 //! text ends at the first literal behind which the next variable looks as it must; and behind the
 //! last literal the line ends.
 
+use std::ops::Range;
+
 use memchr::memchr;
 
 use crate::format::{Escape, Format};
@@ -110,8 +112,17 @@ impl Values {
     /// If no line was split, or another one, or `position` is not one of the format's.
     #[must_use]
     pub fn get<'l>(&self, line: &'l [u8], position: usize) -> &'l [u8] {
+        &line[self.range(position)]
+    }
+
+    /// Where the variable at `position` of the format stands in the line that was split last.
+    ///
+    /// # Panics
+    /// If no line was split or `position` is not one of the format's.
+    #[must_use]
+    pub fn range(&self, position: usize) -> Range<usize> {
         let (start, end) = self.spans[position];
-        &line[start..end]
+        start..end
     }
 }
 
