@@ -49,6 +49,16 @@ impl<'a> Fields<'a> {
         entries.find_map(|(key, value)| key.is(name).then_some(value))
     }
 
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { entries: self.entries.len(), time: self.time, level: self.level }
+    }
+
+    /// Undoes what a parser did that set neither message nor part.
+    pub(crate) fn back_to(&mut self, mark: Mark) {
+        self.entries.truncate(mark.entries);
+        (self.time, self.level) = (mark.time, mark.level);
+    }
+
     /// The same list, empty, for the next line. Its memory stays.
     #[must_use]
     pub fn recycle<'b>(mut self) -> Fields<'b> {
@@ -57,6 +67,14 @@ impl<'a> Fields<'a> {
         let entries = self.entries.into_iter().map(|_entry| unreachable!("it is empty")).collect();
         Fields { entries, ..Fields::default() }
     }
+}
+
+/// What was there before a line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    entries: usize,
+    time: Option<Timestamp>,
+    level: Option<Level>,
 }
 
 #[cfg(test)]

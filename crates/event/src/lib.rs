@@ -5,18 +5,20 @@
 //! parser decides once what a value is and each sink writes it under its own name.
 //!
 //! What always holds: there is no IO, no clock and no panic, whatever the line is; the time is
-//! linear in its length; nothing is allocated for a line without escapes. Lines are text: who reads bytes
-//! checks them once for the whole line, rather than each sink once for each value.
+//! linear in its length; nothing is allocated for a line without escapes. Lines are text: who reads
+//! bytes checks them once for the whole line, rather than each sink once for each value.
 
 mod fields;
 mod json;
 mod level;
 pub mod name;
+mod parser;
 mod time;
 mod value;
 
 pub use self::fields::{FIELDS_MAX, Fields};
 pub use self::level::Level;
 pub use self::name::{Key, Name};
-pub use self::time::Timestamp;
+pub use self::parser::{Parser, ParserError, Unparsed};
+pub use self::time::{Offset, Timestamp};
 pub use self::value::Value;

@@ -114,6 +114,7 @@ names! {
     USER_AGENT = "http_user_agent" "user_agent.original" "user_agent.original"
     FORWARDED_FOR =
         "http_x_forwarded_for" "nginx.http_x_forwarded_for" "http.request.header.x-forwarded-for"
+    HTTP_HOST = "http_host" "nginx.http_host" "http.request.header.host"
     HOST = "host" "url.domain" "server.address"
     SCHEME = "scheme" "url.scheme" "url.scheme"
     SERVER_PORT = "server_port" "server.port" "server.port"
@@ -122,6 +123,7 @@ names! {
     STREAM = "stream" "stream" "log.iostream"
     CONNECTION = "connection" "nginx.connection" "nginx.connection"
     SERVER = "server" "nginx.server" "nginx.server"
+    SUBREQUEST = "subrequest" "nginx.subrequest" "nginx.subrequest"
     UPSTREAM = "upstream" "nginx.upstream" "nginx.upstream"
 }
 

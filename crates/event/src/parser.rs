@@ -1,0 +1,118 @@
+//! The parsers, by the name that a setting gives them.
+//!
+//! In: a line without its end, and a list of fields. Out: the fields that the line says, appended,
+//! or why it is not of the form; the list is then as it was before, and the line is shipped as it
+//! is. There is no parser that guesses the form line by line: the same line would have other fields
+//! from one day to the next.
+
+mod combined;
+mod json;
+mod logfmt;
+mod nginx;
+mod nginx_error;
+mod request;
+mod usual;
+
+use nginx_log::{Format, FormatError};
+
+use self::nginx::Nginx;
+use crate::time::TimeReader;
+use crate::{Fields, Offset};
+
+/// Why a line was not parsed; what is in it says nothing about other lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unparsed {
+    /// It is not of the form.
+    #[error("{0}")]
+    Form(&'static str),
+    /// It is, but beyond a limit.
+    #[error("{0}")]
+    Limit(&'static str),
+}
+
+impl Unparsed {
+    /// The label for a counter: `form` or `limit`.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Unparsed::Form(_) => "form",
+            Unparsed::Limit(_) => "limit",
+        }
+    }
+}
+
+/// Why a setting names no parser.
+#[derive(Debug, thiserror::Error)]
+pub enum ParserError {
+    #[error(
+        "expected one of none, combined, common, nginx:FORMAT, nginx-error, json, logfmt, cri, \
+         docker-json, regex:PATTERN"
+    )]
+    Unknown,
+    #[error("log_format")]
+    Format(#[from] FormatError),
+}
+
+/// Reads the lines of one log. It keeps what saves time for the next line, so each log has its own.
+#[derive(Debug, Clone)]
+pub struct Parser {
+    form: Form,
+    times: TimeReader,
+}
+
+#[derive(Debug, Clone)]
+enum Form {
+    None,
+    Combined,
+    Nginx(Nginx),
+    NginxError,
+    Json,
+    Logfmt,
+}
+
+impl Parser {
+    /// Reads the setting. `offset` is the zone of times that do not name their own.
+    ///
+    /// # Errors
+    /// See [`ParserError`].
+    pub fn from_setting(text: &str, offset: Offset) -> Result<Parser, ParserError> {
+        let (name, argument) = match text.split_once(':') {
+            Some((name, argument)) => (name, Some(argument)),
+            None => (text, None),
+        };
+        let form = match (name, argument) {
+            ("none", None) => Form::None,
+            ("combined" | "common", None) => Form::Combined,
+            ("nginx", Some(format)) => Form::Nginx(Nginx::new(Format::parse(format)?)),
+            ("nginx-error", None) => Form::NginxError,
+            ("json", None) => Form::Json,
+            ("logfmt", None) => Form::Logfmt,
+            _ => return Err(ParserError::Unknown),
+        };
+        Ok(Parser { form, times: TimeReader::new(offset) })
+    }
+
+    /// Reads one line. Values borrow from it where they can.
+    ///
+    /// # Errors
+    /// Why the line is not of the form; `fields` is then as it was.
+    pub fn parse<'a>(&mut self, line: &'a str, fields: &mut Fields<'a>) -> Result<(), Unparsed> {
+        let before = fields.mark();
+        let times = &mut self.times;
+        let result = match &mut self.form {
+            Form::None => Ok(()),
+            Form::Combined => combined::parse(line, times, fields),
+            Form::Nginx(nginx) => nginx.parse(line, times, fields),
+            Form::NginxError => nginx_error::parse(line, times, fields),
+            Form::Json => json::parse(line, times, fields),
+            Form::Logfmt => logfmt::parse(line, times, fields),
+        };
+        if result.is_err() {
+            fields.back_to(before);
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests;
