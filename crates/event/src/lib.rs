@@ -11,8 +11,10 @@
 mod fields;
 mod json;
 mod level;
+pub mod multiline;
 pub mod name;
 mod parser;
+mod pattern;
 mod time;
 mod value;
 
@@ -20,5 +22,6 @@ pub use self::fields::{FIELDS_MAX, Fields};
 pub use self::level::Level;
 pub use self::name::{Key, Name};
 pub use self::parser::{Parser, ParserError, Unparsed};
+pub use self::pattern::{PatternError, pattern, patterns};
 pub use self::time::{Offset, Timestamp};
 pub use self::value::Value;

@@ -1,0 +1,372 @@
+//! Joins physical lines to records: stack traces, and the pieces of lines that were cut.
+//!
+//! In: the lines of many files, in the order of each file, and the time. Out: records, each with
+//! the offset of its first byte. Where a record begins is decided by its own lines alone, so a
+//! reader that begins again at the start of a record finds the same records. What ends a record for
+//! another reason (time, room, the end of the file) is told by [`Ending`]. To read such lines again
+//! from the file instead of holding them was not taken: a record may be longer than a turn of
+//! reading.
+//!
+//! What the driver owes, because a record that is held must not be acknowledged:
+//!
+//! 1. Behind each turn of reading a file it asks [`Joiner::held_from`]. With an offset, the position
+//!    of that turn ends there, or does not move if the offset lies before the turn; the rest is kept
+//!    until a later turn, `expire` or `flush` gives the record out. Without one it is the turn's end.
+//! 2. It calls [`Joiner::expire`] at [`Joiner::due`], and [`Joiner::resume`] when it could not read
+//!    for a while: lines that wait in the file are not late.
+//! 3. It calls [`Joiner::flush`] for a file that ends, and [`Joiner::flush_all`] in the drain.
+//!
+//! Two channels of one file (CRI) are joined apart, and the position lies before both; after a kill
+//! the rest of a record of the one can come again alone if it began before the other's.
+
+mod go;
+mod java;
+mod node;
+mod python;
+mod ruby;
+mod rule;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use self::rule::Within;
+pub use self::rule::{Language, LanguageError, Rule};
+use crate::Timestamp;
+
+/// Bytes that a buffer keeps from one record to the next of its file.
+const BUFFER_KEPT_BYTES: usize = 16 << 10;
+
+/// What ends a record that its lines do not end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Lines of a record.
+    pub lines_max: u32,
+    /// Bytes of a record, with an LF between two lines. A longer line is a record of its own.
+    pub bytes_max: usize,
+    /// Time since the last line.
+    pub timeout: Duration,
+    /// Bytes of all records that are held, of all files; above it the oldest are given out. The
+    /// memory can be twice that.
+    pub held_bytes_max: usize,
+}
+
+impl Limits {
+    /// The limits that suit a sidecar, given the length of a line.
+    #[must_use]
+    pub fn new(line_bytes_max: usize) -> Limits {
+        Limits {
+            lines_max: 500,
+            bytes_max: line_bytes_max,
+            timeout: Duration::from_secs(1),
+            held_bytes_max: line_bytes_max.max(4 << 20),
+        }
+    }
+}
+
+/// A line, or a piece of one.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// Without the line end.
+    pub bytes: &'a [u8],
+    /// Of the first byte, from the start of the file.
+    pub offset: u64,
+    /// Lines of one file with different channels are joined apart: standard output and error.
+    pub channel: u8,
+    /// When it was written, if the line says so outside of its text.
+    pub time: Option<Timestamp>,
+    /// The line goes on in the next one of its channel (part P of CRI, a line that was split).
+    pub is_cut: bool,
+}
+
+/// Lines that belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    pub file: u64,
+    pub channel: u8,
+    /// Of the first byte of its first line.
+    pub offset: u64,
+    /// That of its first line.
+    pub time: Option<Timestamp>,
+    /// The lines with an LF between each two; the pieces of one line without.
+    pub bytes: &'a [u8],
+    pub lines: u32,
+    pub ending: Ending,
+}
+
+/// Why a record ends where it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The next line belongs to another record, or none can follow.
+    Complete,
+    /// [`Limits::lines_max`]; the rest is a record of its own.
+    Lines,
+    /// [`Limits::bytes_max`]; the rest is a record of its own.
+    Bytes,
+    /// [`Limits::held_bytes_max`]; the rest, if any, is a record of its own.
+    Room,
+    /// Nothing came for [`Limits::timeout`].
+    Timeout,
+    /// The file ended, or the process does.
+    Flushed,
+}
+
+impl Ending {
+    /// A limit cut the record, or may have.
+    #[must_use]
+    pub fn is_cut(self) -> bool {
+        matches!(self, Ending::Lines | Ending::Bytes | Ending::Room)
+    }
+}
+
+/// The beginning of a record.
+#[derive(Debug)]
+struct Held {
+    channel: u8,
+    offset: u64,
+    time: Option<Timestamp>,
+    bytes: Vec<u8>,
+    lines: u32,
+    within: Within,
+    /// The last line goes on.
+    is_cut: bool,
+    first_at: Instant,
+    last_at: Instant,
+}
+
+/// Joins the lines of all files; see the module's description.
+#[derive(Debug)]
+pub struct Joiner {
+    rule: Rule,
+    limits: Limits,
+    /// Of each file at most one for each channel; no file without any.
+    files: HashMap<u64, Vec<Held>>,
+    held_bytes: usize,
+    /// No record times out before some is held; not later than the first that does.
+    due: Option<Instant>,
+    /// The time before this does not count.
+    resumed: Option<Instant>,
+}
+
+impl Joiner {
+    #[must_use]
+    pub fn new(rule: Rule, limits: Limits) -> Joiner {
+        let files = HashMap::new();
+        Joiner { rule, limits, files, held_bytes: 0, due: None, resumed: None }
+    }
+
+    /// Takes a line of `file` and gives out what is complete by that. Usually that is one record or
+    /// none: the one before, or the line itself if none can follow.
+    pub fn push(
+        &mut self,
+        file: u64,
+        line: &Line<'_>,
+        now: Instant,
+        mut on_record: impl FnMut(&Record<'_>),
+    ) {
+        let held = match self.files.is_empty() {
+            true => None,
+            false => self.files.get_mut(&file),
+        };
+        let held = held.and_then(|held| held.iter_mut().find(|it| it.channel == line.channel));
+        let Some(held) = held else {
+            let within = self.rule.begin(line.bytes);
+            if within == Within::Alone && !line.is_cut {
+                on_record(&line.alone(file));
+            } else {
+                self.hold(file, Held::begin(line, within, now));
+                self.make_room(&mut on_record);
+            }
+            return;
+        };
+        self.held_bytes -= held.bytes.len();
+        if let Some(ending) = held.take(line, &self.rule, &self.limits, now) {
+            on_record(&held.record(file, ending));
+            held.begin_again(line, self.rule.begin(line.bytes), now);
+        }
+        if held.within == Within::Alone && !held.is_cut {
+            on_record(&held.record(file, Ending::Complete));
+            self.forget(file, line.channel);
+        } else {
+            self.held_bytes += held.bytes.len();
+            self.make_room(&mut on_record);
+        }
+    }
+
+    /// The first byte of the file that is held; everything before was given out.
+    #[must_use]
+    pub fn held_from(&self, file: u64) -> Option<u64> {
+        self.files.get(&file)?.iter().map(|held| held.offset).min()
+    }
+
+    /// Bytes of all records that are held.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// When [`Joiner::expire`] may have something to do.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Gives out the records to which nothing was added for [`Limits::timeout`]. Not to be called
+    /// while lines wait in the files.
+    pub fn expire(&mut self, now: Instant, on_record: impl FnMut(&Record<'_>)) {
+        if self.due.is_none_or(|due| now < due) {
+            return;
+        }
+        let (timeout, resumed) = (self.limits.timeout, self.resumed);
+        let due_at =
+            |held: &Held| resumed.map_or(held.last_at, |at| at.max(held.last_at)) + timeout;
+        self.give_out(Ending::Timeout, |_file, held| now >= due_at(held), on_record);
+        self.due = self.files.values().flatten().map(due_at).min();
+    }
+
+    /// Lets the time count from `now`: until then lines may have waited unread in the files.
+    pub fn resume(&mut self, now: Instant) {
+        self.resumed = Some(now);
+        self.due = self.due.map(|due| due.max(now + self.limits.timeout));
+    }
+
+    /// Gives out what is held of a file: it has ended.
+    pub fn flush(&mut self, file: u64, on_record: impl FnMut(&Record<'_>)) {
+        if self.files.contains_key(&file) {
+            self.give_out(Ending::Flushed, |it, _held| it == file, on_record);
+        }
+    }
+
+    /// Gives out all that is held.
+    pub fn flush_all(&mut self, on_record: impl FnMut(&Record<'_>)) {
+        self.give_out(Ending::Flushed, |_file, _held| true, on_record);
+    }
+
+    fn hold(&mut self, file: u64, held: Held) {
+        let due = held.last_at + self.limits.timeout;
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
+        self.held_bytes += held.bytes.len();
+        self.files.entry(file).or_default().push(held);
+    }
+
+    fn forget(&mut self, file: u64, channel: u8) {
+        if let Some(held) = self.files.get_mut(&file) {
+            held.retain(|it| it.channel != channel);
+            if held.is_empty() {
+                self.files.remove(&file);
+            }
+        }
+    }
+
+    /// Gives out the oldest until the limit is kept.
+    fn make_room(&mut self, mut on_record: impl FnMut(&Record<'_>)) {
+        while self.held_bytes > self.limits.held_bytes_max {
+            let all = self.files.iter().flat_map(|(file, held)| held.iter().map(|it| (*file, it)));
+            let oldest = all.min_by_key(|(file, it)| (it.first_at, *file, it.offset));
+            let Some((file, Held { channel, .. })) = oldest else { break };
+            let channel = *channel;
+            let is_oldest = |it, held: &Held| (it, held.channel) == (file, channel);
+            self.give_out(Ending::Room, is_oldest, &mut on_record);
+        }
+    }
+
+    fn give_out(
+        &mut self,
+        ending: Ending,
+        mut is_over: impl FnMut(u64, &Held) -> bool,
+        mut on_record: impl FnMut(&Record<'_>),
+    ) {
+        self.files.retain(|file, held| {
+            held.retain(|it| {
+                let goes = is_over(*file, it);
+                if goes {
+                    self.held_bytes -= it.bytes.len();
+                    on_record(&it.record(*file, ending));
+                }
+                !goes
+            });
+            !held.is_empty()
+        });
+    }
+}
+
+impl Held {
+    fn begin(line: &Line<'_>, within: Within, now: Instant) -> Held {
+        Held {
+            channel: line.channel,
+            offset: line.offset,
+            time: line.time,
+            bytes: line.bytes.to_vec(),
+            lines: 1,
+            within,
+            is_cut: line.is_cut,
+            first_at: now,
+            last_at: now,
+        }
+    }
+
+    /// The same with the memory of the record before.
+    fn begin_again(&mut self, line: &Line<'_>, within: Within, now: Instant) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        bytes.shrink_to(BUFFER_KEPT_BYTES);
+        bytes.extend_from_slice(line.bytes);
+        *self = Held { bytes, ..Held::begin(&Line { bytes: &[], ..*line }, within, now) };
+    }
+
+    /// Adds a line, or says why it belongs to another record.
+    fn take(
+        &mut self,
+        line: &Line<'_>,
+        rule: &Rule,
+        limits: &Limits,
+        now: Instant,
+    ) -> Option<Ending> {
+        let is_new = !self.is_cut;
+        let within = if is_new { rule.joins(self.within, line.bytes) } else { Some(self.within) };
+        let Some(within) = within else { return Some(Ending::Complete) };
+        if is_new && self.lines >= limits.lines_max {
+            return Some(Ending::Lines);
+        }
+        if self.bytes.len() + usize::from(is_new) + line.bytes.len() > limits.bytes_max {
+            return Some(Ending::Bytes);
+        }
+        if is_new {
+            self.bytes.push(b'\n');
+            self.lines += 1;
+        }
+        self.bytes.extend_from_slice(line.bytes);
+        (self.within, self.is_cut, self.last_at) = (within, line.is_cut, now);
+        None
+    }
+
+    fn record(&self, file: u64, ending: Ending) -> Record<'_> {
+        Record {
+            file,
+            channel: self.channel,
+            offset: self.offset,
+            time: self.time,
+            bytes: &self.bytes,
+            lines: self.lines,
+            ending,
+        }
+    }
+}
+
+impl<'a> Line<'a> {
+    fn alone(&self, file: u64) -> Record<'a> {
+        Record {
+            file,
+            channel: self.channel,
+            offset: self.offset,
+            time: self.time,
+            bytes: self.bytes,
+            lines: 1,
+            ending: Ending::Complete,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod traces;
