@@ -9,6 +9,7 @@
 //! bytes checks them once for the whole line, rather than each sink once for each value.
 
 mod fields;
+pub mod filter;
 mod json;
 mod level;
 pub mod multiline;
