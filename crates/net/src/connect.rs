@@ -1,4 +1,5 @@
-//! From an endpoint to an open stream: resolve the name, connect, shake hands.
+//! From an endpoint to an open stream: resolve the name, connect, shake hands. A caller with a
+//! protocol of its own has a [`Dialer`] and gets the stream itself.
 //!
 //! Every address of a name is tried in turn, and all steps share one deadline: each address gets
 //! an equal part of the time that is left, so that one that never answers leaves time for the
@@ -7,6 +8,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,10 +26,28 @@ use crate::resolver::{Answer, NameError, Resolver};
 use crate::tls::{TlsClient, TlsError, TlsSettings, client_config};
 
 /// A TCP stream, a TLS stream over one, or a unix stream.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl Stream for TcpStream {}
-impl Stream for UnixStream {}
-impl Stream for tokio_rustls::client::TlsStream<TcpStream> {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// What the kernel knows of it; bytes belong through the stream.
+    fn socket(&self) -> BorrowedFd<'_>;
+}
+
+impl Stream for TcpStream {
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+impl Stream for UnixStream {
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
+impl Stream for tokio_rustls::client::TlsStream<TcpStream> {
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.get_ref().0.as_fd()
+    }
+}
 
 pub(crate) type Io = TokioIo<Box<dyn Stream>>;
 
@@ -60,6 +80,41 @@ pub struct Route {
 pub enum Address {
     Tcp(SocketAddr),
     Unix(PathBuf),
+}
+
+/// Opens streams to one endpoint.
+pub struct Dialer(Connector);
+
+impl Dialer {
+    /// Reads the TLS files if the endpoint's scheme says TLS.
+    ///
+    /// # Errors
+    /// A TLS file that cannot be read or used.
+    pub fn new(endpoint: Endpoint, tls: &TlsSettings) -> Result<Self, TlsError> {
+        Connector::new(endpoint, tls, &Dialing::default()).map(Self)
+    }
+
+    /// One attempt over all addresses. Cancel-safe: a dropped attempt leaves nothing behind.
+    ///
+    /// # Errors
+    /// No stream. Nothing was sent but a TLS handshake.
+    pub async fn dial(&self, deadline: Instant) -> Result<Box<dyn Stream>, SendError> {
+        self.0.connect(deadline).await.map(TokioIo::into_inner)
+    }
+
+    /// Where it would connect to, for a protocol without connections. Never empty.
+    ///
+    /// # Errors
+    /// The name has no address, or none is known in time.
+    pub async fn addresses(&self, deadline: Instant) -> Result<Vec<SocketAddr>, SendError> {
+        self.0.resolve(deadline).await
+    }
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dialer").field(&format_args!("{}", self.0.endpoint)).finish()
+    }
 }
 
 pub(crate) struct Connector {

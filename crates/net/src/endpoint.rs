@@ -1,4 +1,4 @@
-//! A parsed `http://` or `https://` address, or a unix socket.
+//! A parsed `http://` or `https://` address, one of another [`Scheme`], or a unix socket.
 //!
 //! In goes the text of a setting, out comes host, port and request target, or an error that names
 //! the value. An [`Endpoint`] always has a host and a port that is not 0, or the path of a socket,
@@ -16,18 +16,29 @@ use hyper::header::HeaderValue;
 use hyper::http::uri::{Authority, InvalidUri, PathAndQuery};
 use thiserror::Error;
 
-const HTTP_PORT: u16 = 80;
-const HTTPS_PORT: u16 = 443;
+const HTTP: Scheme = Scheme { name: "http", tls: false, port: 80 };
+const HTTPS: Scheme = Scheme { name: "https", tls: true, port: 443 };
 /// What stands for the host in requests over a unix socket.
 const UNIX_HOST: &str = "unix";
+
+/// What an address begins with, before `://`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scheme {
+    /// In lower case.
+    pub name: &'static str,
+    /// Connections are wrapped in TLS.
+    pub tls: bool,
+    /// Where no port is typed. Not 0.
+    pub port: u16,
+}
 
 /// Where requests go: scheme, host, port, path and query.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
+    scheme: Scheme,
     pub(crate) host: Host,
     /// Not 0, except for a unix socket.
     pub(crate) port: u16,
-    pub(crate) tls: bool,
     pub(crate) target: PathAndQuery,
     /// Value of the `Host` header: as typed, with the port only if one was typed.
     pub(crate) host_header: HeaderValue,
@@ -50,8 +61,8 @@ pub enum EndpointError {
         #[source]
         source: Option<InvalidUri>,
     },
-    #[error("'{value}' does not begin with http:// or https://")]
-    Scheme { value: String },
+    #[error("'{value}' does not begin with {expected}")]
+    Scheme { value: String, expected: String },
     #[error("'{value}' has no port from 1 to 65535 after the colon")]
     Port { value: String },
     #[error("the address holds a user or a password before '@'; give them as a header")]
@@ -70,21 +81,52 @@ impl Endpoint {
         }
         let target = target.parse().map_err(|error| syntax(Some(error)))?;
         let host_header = HeaderValue::from_static(UNIX_HOST);
-        Ok(Self { host: Host::Socket(path), port: 0, tls: false, target, host_header })
+        Ok(Self { scheme: HTTP, host: Host::Socket(path), port: 0, target, host_header })
+    }
+
+    /// An address of one of these schemes.
+    ///
+    /// # Errors
+    /// As for `from_str`, which knows `http` and `https`.
+    pub fn of_schemes(text: &str, schemes: &[Scheme]) -> Result<Self, EndpointError> {
+        if text.split(['/', '?', '#']).nth(2).is_some_and(|authority| authority.contains('@')) {
+            return Err(EndpointError::UserInfo);
+        }
+        let value = || text.to_owned();
+        let syntax = |source| EndpointError::Syntax { value: value(), source };
+        let uri: Uri = text.parse().map_err(|error| syntax(Some(error)))?;
+        let typed = uri.scheme_str().unwrap_or_default();
+        let known = schemes.iter().find(|scheme| scheme.name.eq_ignore_ascii_case(typed));
+        let scheme = *known.ok_or_else(|| {
+            let names: Vec<_> =
+                schemes.iter().map(|scheme| format!("{}://", scheme.name)).collect();
+            EndpointError::Scheme { value: value(), expected: names.join(" or ") }
+        })?;
+        let authority = uri.authority().ok_or_else(|| syntax(None))?;
+        let host = Host::parse(authority.host()).ok_or_else(|| syntax(None))?;
+        let port = port_of(authority, scheme.port).ok_or(EndpointError::Port { value: value() })?;
+        let host_header = HeaderValue::from_str(authority.as_str())
+            .expect("an authority holds only visible ASCII characters");
+        let target = target_of(&uri).map_err(|error| syntax(Some(error)))?;
+        Ok(Self { scheme, host, port, target, host_header })
+    }
+
+    /// What the address began with.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// Whether `uri`, which has a scheme and an authority, leads to the same server.
     pub fn is_origin_of(&self, uri: &Uri) -> bool {
-        let scheme = if self.tls { "https" } else { "http" };
-        let (Some(authority), true) = (uri.authority(), uri.scheme_str() == Some(scheme)) else {
+        let is_same = uri.scheme_str() == Some(self.scheme.name);
+        let (Some(authority), true) = (uri.authority(), is_same) else {
             return false;
         };
         let host = authority.host();
-        let default_port = if self.tls { HTTPS_PORT } else { HTTP_PORT };
         match &self.host {
             Host::Socket(_) => host.eq_ignore_ascii_case(UNIX_HOST),
             own => {
-                let port = port_of(authority, default_port);
+                let port = port_of(authority, self.scheme.port);
                 port == Some(self.port) && Host::parse(host).is_some_and(|host| host.is(own))
             }
         }
@@ -109,9 +151,9 @@ impl Endpoint {
         &self.target
     }
 
-    /// True for `https://`.
+    /// True for `https://`, and for other schemes that say so.
     pub fn is_tls(&self) -> bool {
-        self.tls
+        self.scheme.tls
     }
 }
 
@@ -119,26 +161,7 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        if text.split(['/', '?', '#']).nth(2).is_some_and(|authority| authority.contains('@')) {
-            return Err(EndpointError::UserInfo);
-        }
-        let value = || text.to_owned();
-        let syntax = |source| EndpointError::Syntax { value: value(), source };
-        let uri: Uri = text.parse().map_err(|error| syntax(Some(error)))?;
-        let tls = match uri.scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            Some(_) | None => return Err(EndpointError::Scheme { value: value() }),
-        };
-        let authority = uri.authority().ok_or_else(|| syntax(None))?;
-        let host = Host::parse(authority.host()).ok_or_else(|| syntax(None))?;
-        let default_port = if tls { HTTPS_PORT } else { HTTP_PORT };
-        let port =
-            port_of(authority, default_port).ok_or(EndpointError::Port { value: value() })?;
-        let host_header = HeaderValue::from_str(authority.as_str())
-            .expect("an authority holds only visible ASCII characters");
-        let target = target_of(&uri).map_err(|error| syntax(Some(error)))?;
-        Ok(Self { host, port, tls, target, host_header })
+        Self::of_schemes(text, &[HTTP, HTTPS])
     }
 }
 
@@ -183,8 +206,7 @@ impl Host {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        let port = self.port;
+        let (scheme, port) = (self.scheme.name, self.port);
         let path = self.target.path();
         match &self.host {
             Host::Socket(socket) => write!(f, "unix:{}:{path}", socket.display()),
@@ -238,6 +260,23 @@ mod tests {
             let error = text.parse::<Endpoint>().unwrap_err();
             assert!(error.to_string().contains(&format!("'{text}'")), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn other_schemes_have_their_own_ports() {
+        let schemes = [
+            Scheme { name: "tcp", tls: false, port: 514 },
+            Scheme { name: "tls", tls: true, port: 6514 },
+        ];
+        let endpoint = |text| Endpoint::of_schemes(text, &schemes);
+        for (text, shown, tls) in
+            [("tcp://Logs", "tcp://Logs:514/", false), ("TLS://[::1]:99", "tls://[::1]:99/", true)]
+        {
+            let endpoint = endpoint(text).unwrap();
+            assert_eq!((endpoint.to_string().as_str(), endpoint.is_tls()), (shown, tls));
+        }
+        let error = endpoint("http://logs").unwrap_err().to_string();
+        assert!(error.ends_with("does not begin with tcp:// or tls://"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Talking to others: name resolution, TLS settings, a small HTTP/1 client.
+//! Talking to others: name resolution, TLS settings, plain streams, a small HTTP/1 client.
 //!
 //! endpoint (what was typed) → connect (resolver, TCP or unix, TLS) → connection (one request at a
 //! time) → client (keeps the connection between requests). A request goes in with its whole body,
@@ -16,8 +16,8 @@ mod tls;
 
 pub use causes::with_causes;
 pub use client::{Client, ClientLimits, Phase, Response, SendError, StreamEnd, StreamLimits};
-pub use connect::{Address, Dialing, Route};
+pub use connect::{Address, Dialer, Dialing, Route, Stream};
 pub use connection::BodyEnd;
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use resolver::{ADDRESSES_MAX, Answer, NameError, Resolver};
 pub use tls::{Authorities, PemIdentity, TlsClient, TlsError, TlsSettings};

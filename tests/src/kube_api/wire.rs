@@ -14,11 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::answer::{Answer, Fault};
 use crate::certificates::{Authority, Pair};
@@ -95,23 +91,7 @@ impl Drop for Server {
 
 /// A configuration that shows `pair` and knows the client certificates of `clients`.
 pub(super) fn tls(pair: &Pair, clients: Option<&Authority>) -> Arc<ServerConfig> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_file(authority.file()).unwrap()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .allow_unauthenticated();
-            builder.with_client_cert_verifier(verifier.build().unwrap())
-        }
-    };
-    let chain = vec![CertificateDer::from_pem_file(&pair.certificate).unwrap()];
-    let key = PrivateKeyDer::from_pem_file(&pair.key).unwrap();
-    let mut config = builder.with_single_cert(chain, key).unwrap();
+    let mut config = pair.server_config(clients);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Arc::new(config)
 }
