@@ -6,16 +6,21 @@
 //! connection reads requests with its own small parser into a buffer that is used again, so that
 //! in counting mode the sink is not what a benchmark measures.
 
+mod answer;
+mod forward;
 pub mod http;
 mod protocol;
 mod record;
 mod serving;
+mod waiting;
 
 use std::collections::{HashSet, VecDeque};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+pub use self::answer::Answer;
+pub use self::forward::Door;
 pub use self::protocol::{POISON, Protocol};
 pub use self::record::Record;
 
@@ -24,28 +29,6 @@ use self::protocol::{Verdict, judge};
 use self::serving::listen;
 use crate::ledger::{self, Account};
 use crate::writer::Numbered;
-
-/// What the sink does with a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    Ok,
-    /// This status, with `Retry-After` in seconds if given.
-    Status(u16, Option<u32>),
-    /// 413 for a request body (as received) above this many bytes, 200 for the others.
-    TooLargeOver(usize),
-    /// Takes all but the records that hold [`POISON`], which it will never take.
-    Poison,
-    /// Of each request every so-many-th record is not taken now, where the protocol can say so.
-    Busy(usize),
-    /// Keeps the request until the answer changes, then does what the new one says.
-    Hold,
-    /// Never answers, whatever comes later.
-    Hang,
-    /// Accepts and records the request, then closes without answering.
-    DropAfterRead,
-    /// Nobody listens, and the open connections are cut.
-    Refuse,
-}
 
 /// What is kept of accepted requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +73,7 @@ pub struct Sink {
 struct Shared {
     recording: Recording,
     protocol: Protocol,
+    door: Door,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -120,14 +104,19 @@ impl Sink {
 
     /// Listens, speaks this protocol and records every line.
     pub fn speaking(protocol: Protocol) -> Self {
-        Self::start_as(protocol, Recording::Records)
+        Self::start_as(protocol, Recording::Records, Door::default())
+    }
+
+    /// The same for Fluent forward, behind a door.
+    pub fn behind(door: Door) -> Self {
+        Self::start_as(Protocol::Forward, Recording::Records, door)
     }
 
     pub fn start_with(recording: Recording) -> Self {
-        Self::start_as(Protocol::Ndjson, recording)
+        Self::start_as(Protocol::Ndjson, recording, Door::default())
     }
 
-    fn start_as(protocol: Protocol, recording: Recording) -> Self {
+    fn start_as(protocol: Protocol, recording: Recording, door: Door) -> Self {
         let state = State {
             answer: Answer::Ok,
             first_answers: VecDeque::new(),
@@ -141,14 +130,20 @@ impl Sink {
             ended: false,
         };
         let (state, changed) = (Mutex::new(state), Condvar::new());
-        let shared = Arc::new(Shared { recording, protocol, state, changed });
+        let shared = Arc::new(Shared { recording, protocol, door, state, changed });
         let address = listen(&shared, SocketAddr::from(([127, 0, 0, 1], 0)));
         Self { shared, address }
     }
 
     /// Where to post to.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.shared.protocol.path())
+        match self.shared.protocol {
+            Protocol::Forward if self.shared.door.tls.is_some() => {
+                format!("tls://localhost:{}", self.address.port())
+            }
+            Protocol::Forward => format!("tcp://{}", self.address),
+            protocol => format!("http://{}{}", self.address, protocol.path()),
+        }
     }
 
     /// What it speaks.
@@ -206,63 +201,6 @@ impl Sink {
     pub fn counts(&self) -> Counts {
         self.shared.lock().counts
     }
-
-    /// Waits for this many records, duplicates included.
-    pub fn wait_records(&self, count: usize, deadline: Duration) {
-        self.wait(&format!("{count} records"), deadline, |records| records.len() >= count);
-    }
-
-    /// Waits until this many different messages have arrived.
-    pub fn wait_distinct(&self, count: usize, deadline: Duration) {
-        let mut distinct = std::collections::HashSet::new();
-        let mut looked_at = 0;
-        self.wait(&format!("{count} different records"), deadline, |records| {
-            distinct.extend(records[looked_at..].iter().map(|record| record.message.clone()));
-            looked_at = records.len();
-            distinct.len() >= count
-        });
-    }
-
-    /// Waits until the condition holds for the records so far.
-    pub fn wait(
-        &self,
-        what: &str,
-        deadline: Duration,
-        mut condition: impl FnMut(&[Record]) -> bool,
-    ) {
-        self.wait_state(what, deadline, |state| condition(&state.checked().records));
-    }
-
-    /// Waits for this many requests, whatever was answered.
-    pub fn wait_attempts(&self, count: usize, deadline: Duration) {
-        let what = format!("{count} attempts");
-        self.wait_state(&what, deadline, |state| state.attempts.len() >= count);
-    }
-
-    /// Waits until this many lines were accepted. The one to use in counting mode.
-    pub fn wait_lines(&self, count: u64, deadline: Duration) {
-        let what = format!("{count} lines");
-        self.wait_state(&what, deadline, |state| state.counts.lines >= count);
-    }
-
-    fn wait_state(
-        &self,
-        what: &str,
-        deadline: Duration,
-        mut condition: impl FnMut(&State) -> bool,
-    ) {
-        let end = Instant::now() + deadline;
-        let mut state = self.shared.lock();
-        while !condition(&state) {
-            let left = end.saturating_duration_since(Instant::now());
-            let (records, attempts) = (state.counts.lines, state.attempts.len());
-            assert!(
-                !left.is_zero(),
-                "waited {deadline:?} in vain for {what}: {records} records, {attempts} attempts"
-            );
-            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
-        }
-    }
 }
 
 impl Drop for Sink {
@@ -293,12 +231,16 @@ impl Shared {
         if state.ended { Answer::Hang } else { state.answer }
     }
 
-    /// Notes the request and its records, and says what to write back.
-    fn take(&self, request: &Request, body: &[u8], answer: Answer) -> Option<Vec<u8>> {
-        let (failure, retry_after) = match answer {
-            Answer::Status(status, retry_after) => (Some(status), retry_after),
-            Answer::TooLargeOver(max) if request.body_bytes > max => (Some(413), None),
-            _ => (None, None),
+    fn malformed(&self, error: String) {
+        self.lock().malformed = Some(error);
+    }
+
+    /// Notes the request and its records, and says what to answer: status and body.
+    fn take(&self, request: &Request, body: &[u8], answer: Answer) -> Option<(u16, Vec<u8>)> {
+        let failure = match answer {
+            Answer::Status(status, _) => Some(status),
+            Answer::TooLargeOver(max) if request.body_bytes > max => Some(413),
+            _ => None,
         };
         let is_taken =
             failure.is_none() && !matches!(answer, Answer::Hold | Answer::Hang | Answer::Refuse);
@@ -351,7 +293,7 @@ impl Shared {
         });
         drop(state);
         self.changed.notify_all();
-        status.map(|status| http::answer(status, retry_after, &answer_body))
+        status.map(|status| (status, answer_body))
     }
 }
 
@@ -378,6 +320,20 @@ impl State {
         self
     }
 }
+
+
+    if shared.protocol == Protocol::Forward {
+        let socket = stream.try_clone().unwrap();
+        forward::serve(shared, &shared.door, stream);
+        // The sink holds the connection as well.
+        drop(socket.shutdown(Shutdown::Both));
+        return;
+            Err(error) => return shared.malformed(error.to_string()),
+        let retry_after = match answer {
+            Answer::Status(_, retry_after) => retry_after,
+            Some((status, body)) => {
+                writer.write_all(&http::answer(status, retry_after, &body)).is_ok()
+
 
 #[cfg(test)]
 mod tests;

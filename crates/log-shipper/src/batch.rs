@@ -152,12 +152,12 @@ impl Records {
 
     /// Head and bytes of each run.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let runs = &self.table.runs;
-        let ends = runs.iter().skip(1).map(|run| run.first).chain([usize::MAX]);
-        runs.iter().zip(ends).filter_map(|(run, end)| {
-            let range = run.first.max(self.range.start)..end.min(self.range.end);
-            (range.start < range.end).then(|| (&*run.head, &self.buffer[self.span(&range)]))
-        })
+        self.run_ranges().map(|(head, range)| (head, &self.buffer[self.span(&range)]))
+    }
+
+    /// The number of records in each run.
+    pub(crate) fn run_lengths(&self) -> impl Iterator<Item = usize> {
+        self.run_ranges().map(|(_head, range)| range.len())
     }
 
     /// Cut in two, about the middle; `None` for a single record.
@@ -193,6 +193,15 @@ impl Records {
 
     fn part(&self, range: Range<usize>) -> Records {
         Records { buffer: self.buffer.clone(), table: Arc::clone(&self.table), range }
+    }
+
+    fn run_ranges(&self) -> impl Iterator<Item = (&[u8], Range<usize>)> {
+        let runs = &self.table.runs;
+        let ends = runs.iter().skip(1).map(|run| run.first).chain([usize::MAX]);
+        runs.iter().zip(ends).filter_map(|(run, end)| {
+            let range = run.first.max(self.range.start)..end.min(self.range.end);
+            (range.start < range.end).then_some((&*run.head, range))
+        })
     }
 
     /// From records to bytes of the buffer.

@@ -31,11 +31,12 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<String>,
 
-    /// Where lines go: stdout, file, http, loki, elasticsearch, otlp or blackhole
+    /// Where lines go: stdout, file, http, loki, elasticsearch, otlp, forward or blackhole
     #[arg(long, value_name = "SINK", default_value = "stdout")]
     pub(crate) sink: String,
 
-    /// Address of the sink: http(s)://HOST[:PORT]/PATH or file:///PATH
+    /// Address of the sink: http(s)://HOST[:PORT]/PATH, tcp://HOST[:PORT], tls://HOST[:PORT] or
+    /// file:///PATH
     #[arg(long, value_name = "URL")]
     pub(crate) sink_url: Option<String>,
 
@@ -51,11 +52,11 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub(crate) sink_timeout: String,
 
-    /// CA certificates (PEM) that sinks over HTTP trust, instead of the public ones
+    /// CA certificates (PEM) that sinks trust, instead of the public ones
     #[arg(long, value_name = "FILE")]
     pub(crate) sink_ca_file: Option<String>,
 
-    /// Client certificate (PEM) for sinks over HTTP
+    /// Client certificate (PEM) for sinks over TLS
     #[arg(long, value_name = "FILE")]
     pub(crate) sink_client_cert: Option<String>,
 
@@ -63,13 +64,23 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) sink_client_key: Option<String>,
 
-    /// File with USER:PASSWORD for sinks over HTTP; read at each request
+    /// File with USER:PASSWORD for sinks over HTTP, and for forward with a shared key; read at each
+    /// request or connection
     #[arg(long, value_name = "FILE")]
     pub(crate) basic_auth_file: Option<String>,
 
     /// File with a bearer token for sinks over HTTP; read at each request
     #[arg(long, value_name = "FILE")]
     pub(crate) bearer_token_file: Option<String>,
+
+    /// File with the shared key of the forward sink's server, if that asks for one; read at each
+    /// connection
+    #[arg(long, value_name = "FILE")]
+    pub(crate) forward_shared_key_file: Option<String>,
+
+    /// Tag of the forward sink's records; {stream} stands for the file's name without its ending
+    #[arg(long, value_name = "TAG", default_value = "log-shipper.{stream}")]
+    pub(crate) forward_tag: String,
 
     /// Size at which the file sink begins a new file
     #[arg(long, value_name = "BYTES", default_value = "100MiB")]

@@ -5,6 +5,7 @@
 
 mod pod;
 mod sink;
+mod stream;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,11 +14,12 @@ use sidecar_runtime::{Rejections, Section, setting};
 use tail::{AfterShip, From, Globs, LongLines};
 
 pub(crate) use self::sink::{Encoding, FileConfig, HttpConfig, SinkConfig};
+pub(crate) use self::stream::ForwardConfig;
 use crate::cli::Args;
 use crate::ending::{Ending, name_of_process};
 use crate::metadata::MetadataConfig;
 use crate::record::{Format, Recorder, TextRecorder};
-use crate::sink::{BulkRecorder, LokiRecorder, OtlpRecorder};
+use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder};
 
 /// The smallest limit for a line; below, nothing useful is left of one.
 const LINE_BYTES_MIN: u64 = 64;
@@ -301,6 +303,11 @@ fn recorder(
         SinkConfig::Otlp(_, encoding) => {
             own_form(rejections, None)?;
             Some(Recorder::Otlp(OtlpRecorder::new(*encoding, args.record_id, labels?)))
+        }
+        SinkConfig::Forward(_) => {
+            own_form(rejections, None)?;
+            let recorder = ForwardRecorder::new(&args.forward_tag, args.record_id, labels?);
+            Some(Recorder::Forward(recorder))
         }
     }
 }

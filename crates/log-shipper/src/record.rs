@@ -19,6 +19,7 @@ use tail::{Line, Part, Source};
 pub(crate) use self::text::{Format, TextRecorder};
 use crate::metadata::Pod;
 use crate::sink::{BulkRecorder, LokiRecorder, OtlpRecorder};
+use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder};
 
 /// Writes records.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(crate) enum Recorder {
     Loki(LokiRecorder),
     Bulk(BulkRecorder),
     Otlp(OtlpRecorder),
+    Forward(ForwardRecorder),
 }
 
 impl Recorder {
@@ -47,6 +49,7 @@ impl Recorder {
             Recorder::Loki(recorder) => recorder.begin(source, time),
             Recorder::Bulk(recorder) => recorder.begin(source, time),
             Recorder::Otlp(recorder) => recorder.begin(source, time),
+            Recorder::Forward(recorder) => recorder.begin(source, time),
         }
     }
 
@@ -56,6 +59,7 @@ impl Recorder {
             Recorder::Loki(recorder) => recorder.head(),
             Recorder::Otlp(recorder) => recorder.head(),
             Recorder::Text(_) | Recorder::Bulk(_) => &[],
+            Recorder::Forward(recorder) => recorder.head(),
         }
     }
 
@@ -66,6 +70,7 @@ impl Recorder {
             Recorder::Loki(recorder) => recorder.write(line, out),
             Recorder::Bulk(recorder) => recorder.write(line, out),
             Recorder::Otlp(recorder) => recorder.write(line, out),
+            Recorder::Forward(recorder) => recorder.write(line, out),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod bulk;
 mod file;
+mod forward;
 mod http;
 mod loki;
 mod ndjson;
@@ -19,6 +20,7 @@ use sidecar_runtime::StartError;
 
 pub(crate) use self::bulk::{BulkRecorder, BulkSink};
 pub(crate) use self::file::{FileSink, Written};
+pub(crate) use self::forward::{ForwardRecorder, ForwardSink};
 pub(crate) use self::loki::{LokiRecorder, LokiSink};
 pub(crate) use self::ndjson::NdjsonSink;
 pub(crate) use self::otlp::{OtlpRecorder, OtlpSink};
@@ -34,6 +36,7 @@ pub(crate) enum Sink {
     Loki(Box<LokiSink>),
     Bulk(Box<BulkSink>),
     Otlp(Box<OtlpSink>),
+    Forward(Box<ForwardSink>),
     Blackhole,
 }
 
@@ -94,11 +97,12 @@ pub(crate) enum Refusal {
     Connect,
     Tls,
     Timeout,
-    /// The connection was lost before the answer came: the records may have been taken.
+    /// The connection was lost before the answer came, or the answer was of no use: the records may
+    /// have been taken.
     Interrupted,
     /// 429, or 503 that says when to come again.
     Throttled,
-    /// 401, 403 and 407.
+    /// 401, 403 and 407; a shared key that is not the server's.
     Unauthorized,
     /// Any other status below 500.
     ClientError,
@@ -151,6 +155,7 @@ impl Sink {
             SinkConfig::Otlp(config, encoding) => {
                 Sink::Otlp(Box::new(OtlpSink::open(*config, encoding)?))
             }
+            SinkConfig::Forward(config) => Sink::Forward(Box::new(ForwardSink::open(*config)?)),
             SinkConfig::Blackhole => Sink::Blackhole,
         })
     }
@@ -163,6 +168,7 @@ impl Sink {
             Sink::Loki(sink) => sink.send(records).await,
             Sink::Bulk(sink) => sink.send(records).await,
             Sink::Otlp(sink) => sink.send(records).await,
+            Sink::Forward(sink) => sink.send(records).await,
             Sink::Blackhole => Answer::Accepted,
         }
     }

@@ -26,9 +26,11 @@ pub enum Protocol {
     Bulk,
     OtlpProtobuf,
     OtlpJson,
+    Forward,
 }
 
 impl Protocol {
+    /// Those over HTTP.
     pub const ALL: [Protocol; 6] = [
         Protocol::Ndjson,
         Protocol::LokiProtobuf,
@@ -47,6 +49,7 @@ impl Protocol {
             Protocol::Bulk => &[("--sink", "elasticsearch")],
             Protocol::OtlpProtobuf => &[("--sink", "otlp")],
             Protocol::OtlpJson => &[("--sink", "otlp"), ("--sink-encoding", "json")],
+            Protocol::Forward => &[("--sink", "forward")],
         }
     }
 
@@ -67,6 +70,7 @@ impl Protocol {
             Protocol::Bulk => bulk::parse(request, body),
             Protocol::OtlpProtobuf => otlp::protobuf(request, body),
             Protocol::OtlpJson => otlp::json(request, body),
+            Protocol::Forward => super::forward::items(request, body),
         }
     }
 
@@ -78,7 +82,7 @@ impl Protocol {
             Protocol::LokiProtobuf | Protocol::LokiJson if is_poisoned => {
                 (400, b"entry too far behind\n".to_vec())
             }
-            Protocol::Ndjson => (200, Vec::new()),
+            Protocol::Ndjson | Protocol::Forward => (200, Vec::new()),
             Protocol::LokiProtobuf | Protocol::LokiJson => (204, Vec::new()),
             Protocol::Bulk => (200, bulk::answer(verdicts)),
             Protocol::OtlpProtobuf => (200, otlp::protobuf_answer(verdicts)),

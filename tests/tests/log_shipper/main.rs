@@ -12,6 +12,7 @@ mod checkpoint;
 mod discovery;
 mod drain;
 mod ending;
+mod forward;
 mod framing;
 mod identity;
 mod lookalikes;

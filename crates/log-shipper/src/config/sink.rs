@@ -10,9 +10,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use net::{Endpoint, EndpointError, TlsSettings};
+use net::{Endpoint, TlsSettings};
 use sidecar_runtime::{Rejections, setting};
 
+use super::stream::{self, FORWARD_SCHEMES, ForwardConfig, StreamConfig};
 use crate::cli::Args;
 use crate::compress::Codec;
 
@@ -29,6 +30,7 @@ pub(crate) enum SinkConfig {
     Loki(Box<HttpConfig>, Encoding),
     Bulk(Box<HttpConfig>),
     Otlp(Box<HttpConfig>, Encoding),
+    Forward(Box<ForwardConfig>),
     Blackhole,
 }
 
@@ -89,16 +91,18 @@ enum Kind {
     Loki,
     Bulk,
     Otlp,
+    Forward,
     Blackhole,
 }
 
-const KINDS: [(&str, Kind); 7] = [
+const KINDS: [(&str, Kind); 8] = [
     ("stdout", Kind::Stdout),
     ("file", Kind::File),
     ("http", Kind::Http),
     ("loki", Kind::Loki),
     ("elasticsearch", Kind::Bulk),
     ("otlp", Kind::Otlp),
+    ("forward", Kind::Forward),
     ("blackhole", Kind::Blackhole),
 ];
 
@@ -129,11 +133,15 @@ pub(super) fn sink(
             let (bytes_max, keep) = (bytes_max?, keep?);
             return Some(SinkConfig::File(FileConfig { path, bytes_max, keep }));
         }
-        Kind::Http | Kind::Loki | Kind::Bulk | Kind::Otlp => {}
+        Kind::Http | Kind::Loki | Kind::Bulk | Kind::Otlp | Kind::Forward => {}
     }
     let endpoint = required_url(url, rejections, |text| endpoint(kind, text, &args.index));
     let tls = tls(args, rejections);
     let labels_fit = labels.is_some_and(|labels| do_labels_fit(kind, labels, rejections));
+    if kind == Kind::Forward {
+        let to = StreamConfig { endpoint: endpoint?, tls: tls?, timeout: timeout? };
+        let forward = stream::forward(args, to, codec?, rejections)?;
+        return Some(SinkConfig::Forward(Box::new(forward)));
     let http = Box::new(HttpConfig {
         endpoint: endpoint?,
         tls: tls?,
@@ -153,18 +161,21 @@ pub(super) fn sink(
 }
 
 /// The address that requests go to, made from the one that people know.
-fn endpoint(kind: Kind, text: &str, index: &str) -> Result<Endpoint, EndpointError> {
-    let typed = Endpoint::from_str(text)?;
+fn endpoint(kind: Kind, text: &str, index: &str) -> Result<Endpoint, String> {
+    if kind == Kind::Forward {
+        return stream::endpoint(text, &FORWARD_SCHEMES);
+    }
+    let parse = |text: &str| Endpoint::from_str(text).map_err(|error| error.to_string());
+    let typed = parse(text)?;
     let base = text.trim_end_matches('/');
     match kind {
-        Kind::Loki if typed.target() == "/" => format!("{base}{LOKI_PATH}").parse(),
-        Kind::Otlp if typed.target() == "/" => format!("{base}{OTLP_PATH}").parse(),
+        Kind::Loki if typed.target() == "/" => parse(&format!("{base}{LOKI_PATH}")),
+        Kind::Otlp if typed.target() == "/" => parse(&format!("{base}{OTLP_PATH}")),
         // Of each document only what is looked at.
-        Kind::Bulk => format!(
+        Kind::Bulk => parse(&format!(
             "{base}/{index}/_bulk?filter_path=errors,items.*.status,items.*.error.type,\
              items.*.error.reason"
-        )
-        .parse(),
+        )),
         _ => Ok(typed),
     }
 }
@@ -257,12 +268,15 @@ fn codec(
     let choices = [("none", Codec::None), ("gzip", Codec::Gzip), ("zstd", Codec::Zstd)];
     let codec = rejections.parse("compression", &args.compression, setting::one_of(&choices))?;
     let reason = match (kind?, codec) {
-        (_, Codec::None) | (Kind::Http | Kind::Otlp, _) | (Kind::Bulk, Codec::Gzip) => None,
+        (_, Codec::None) | (Kind::Http | Kind::Otlp, _) => None,
+        (Kind::Bulk | Kind::Forward, Codec::Gzip) => None,
         (Kind::Loki, _) if encoding == Some(Encoding::Protobuf) => {
             Some("protobuf for Loki is compressed with snappy as it is")
         }
         (Kind::Loki, Codec::Gzip) => None,
-        (Kind::Loki | Kind::Bulk, Codec::Zstd) => Some("its servers take gzip only"),
+        (Kind::Loki | Kind::Bulk | Kind::Forward, Codec::Zstd) => {
+            Some("its servers take gzip only")
+        }
         (Kind::Stdout | Kind::File | Kind::Blackhole, _) => Some("this sink does not compress"),
     };
     if let Some(reason) = reason {

@@ -117,13 +117,7 @@ impl Poster {
     }
 
     fn on_error(&mut self, error: &SendError) -> Answer {
-        let why = match error {
-            SendError::Resolve { .. } => Refusal::Resolve,
-            SendError::Connect { .. } => Refusal::Connect,
-            SendError::Tls { .. } => Refusal::Tls,
-            SendError::Timeout { .. } => Refusal::Timeout,
-            SendError::Interrupted { .. } => Refusal::Interrupted,
-        };
+        let why = reason_of(error);
         if why == Refusal::Tls
             && let Ok(client) = client(&self.config)
         {
@@ -131,6 +125,16 @@ impl Poster {
             self.client = client;
         }
         refused(why, net::with_causes(error))
+    }
+}
+
+pub(super) fn reason_of(error: &SendError) -> Refusal {
+    match error {
+        SendError::Resolve { .. } => Refusal::Resolve,
+        SendError::Connect { .. } => Refusal::Connect,
+        SendError::Tls { .. } => Refusal::Tls,
+        SendError::Timeout { .. } => Refusal::Timeout,
+        SendError::Interrupted { .. } => Refusal::Interrupted,
     }
 }
 
@@ -186,7 +190,7 @@ fn retry_after(value: &HeaderValue, now: SystemTime) -> Option<Duration> {
 }
 
 /// The first line of a file, without what surrounds it.
-fn secret(path: &Path) -> Result<String, String> {
+pub(super) fn secret(path: &Path) -> Result<String, String> {
     let read = || {
         if std::fs::metadata(path)?.len() > SECRET_BYTES_MAX {
             return Err(std::io::Error::from(std::io::ErrorKind::FileTooLarge));
