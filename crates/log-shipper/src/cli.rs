@@ -193,11 +193,17 @@ pub struct Args {
     #[arg(long, value_name = "HOW", default_value = "block")]
     pub(crate) on_full: String,
 
-    /// What becomes of rotated files that are shipped: keep, delete or truncate
-    #[arg(long, value_name = "WHAT", default_value = "keep")]
-    pub(crate) after_ship: String,
+    /// Give back the disk of what is shipped: holes in files that are still written, and rotated
+    /// files deleted
+    #[arg(long)]
+    pub(crate) reclaim: bool,
 
-    /// Bytes of all followed files above which the oldest shipped ones are deleted
+    /// What becomes of rotated files that are shipped, keep by default and delete with --reclaim:
+    /// keep, delete or truncate
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) after_ship: Option<String>,
+
+    /// Bytes of disk of all followed files above which shipped ones give way, the oldest first
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_dir_bytes: Option<String>,
 }

@@ -53,6 +53,7 @@ pub(crate) struct Config {
     pub(crate) once: bool,
     pub(crate) exit_when_idle: Option<Duration>,
     pub(crate) on_full: OnFull,
+    pub(crate) reclaim: bool,
     pub(crate) after_ship: AfterShip,
     pub(crate) dir_bytes_max: Option<u64>,
 }
@@ -142,15 +143,15 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         &args.on_full,
         setting::one_of(&[("block", OnFull::Block), ("drop-oldest", OnFull::DropOldest)]),
     );
-    let after_ship = rejections.parse(
-        "after-ship",
-        &args.after_ship,
-        setting::one_of(&[
-            ("keep", AfterShip::Keep),
-            ("delete", AfterShip::Delete),
-            ("truncate", AfterShip::Truncate),
-        ]),
-    );
+    let choices = [
+        ("keep", AfterShip::Keep),
+        ("delete", AfterShip::Delete),
+        ("truncate", AfterShip::Truncate),
+    ];
+    let after_ship = optional(args.after_ship.as_deref(), |text| {
+        rejections.parse("after-ship", text, setting::one_of(&choices))
+    });
+    let by_default = if args.reclaim { AfterShip::Delete } else { AfterShip::Keep };
     let dir_bytes_max = optional(args.max_dir_bytes.as_deref(), |text| {
         rejections.parse("max-dir-bytes", text, setting::bytes)
     });
@@ -169,7 +170,8 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         once: args.once,
         exit_when_idle: exit_when_idle?,
         on_full: on_full?,
-        after_ship: after_ship?,
+        reclaim: args.reclaim,
+        after_ship: after_ship?.unwrap_or(by_default),
         dir_bytes_max: dir_bytes_max?,
     })
 }

@@ -16,7 +16,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use sidecar_runtime::MetricRegistry;
-use tail::{Backlog, Stats};
+use tail::{Backlog, Room, Stats};
 
 use crate::sink::Refusal;
 
@@ -81,6 +81,7 @@ pub(crate) struct Metrics {
     pub(crate) reclaimed_files: Counter,
     pub(crate) reclaimed_bytes: Counter,
     pub(crate) reclaimed_unacknowledged_bytes: Counter,
+    pub(crate) hole_bytes: Counter,
     pub(crate) reclaim_refused: Counter,
     pub(crate) checkpoints: Counter,
     pub(crate) checkpoint_errors: Counter,
@@ -89,6 +90,7 @@ pub(crate) struct Metrics {
     files_open: Gauge,
     directories_polled: Gauge,
     dir_bytes: Gauge,
+    dir_disk_bytes: Gauge,
     lag_bytes: Gauge,
     tail: TailCounters,
     ages: Ages,
@@ -108,11 +110,20 @@ struct TailCounters {
     read_errors: Counter,
 }
 
-/// Points in time, in milliseconds since 1970; 0 for none.
-#[derive(Debug, Default)]
+/// What is not always known. Points in time are in milliseconds since 1970; 0 for none.
+#[derive(Debug)]
 struct Ages {
     unsent_since: AtomicU64,
     checkpoint: AtomicU64,
+    /// [`u64::MAX`] for unknown.
+    free_bytes: AtomicU64,
+}
+
+impl Default for Ages {
+    fn default() -> Ages {
+        let (unsent_since, checkpoint) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ages { unsent_since, checkpoint, free_bytes: AtomicU64::new(u64::MAX) }
+    }
 }
 
 impl Metrics {
@@ -180,9 +191,10 @@ impl Metrics {
                 "Bytes deleted before they were shipped",
                 &self.reclaimed_unacknowledged_bytes,
             ),
+            ("hole_bytes", "Bytes of disk freed by holes in files", &self.hole_bytes),
             (
                 "reclaim_refused",
-                "Rotated files that could not be deleted or emptied",
+                "Files that could not be deleted, emptied or given holes",
                 &self.reclaim_refused,
             ),
             ("checkpoints", "Checkpoints written", &self.checkpoints),
@@ -236,7 +248,7 @@ impl Metrics {
         ]
     }
 
-    fn gauges(&self) -> [(&'static str, &'static str, &Gauge); 7] {
+    fn gauges(&self) -> [(&'static str, &'static str, &Gauge); 8] {
         [
             ("sink_failing", "1 while the sink takes nothing", &self.sink_failing),
             ("batch_bytes", "Bytes of records that wait for the sink", &self.batch_bytes),
@@ -244,6 +256,7 @@ impl Metrics {
             ("files_open", "Files held open", &self.files_open),
             ("directories_polled", "Directories without events", &self.directories_polled),
             ("dir_bytes", "Bytes of all files known", &self.dir_bytes),
+            ("dir_disk_bytes", "Bytes of disk that they take", &self.dir_disk_bytes),
             ("lag_bytes", "Bytes of files that the sink has not acknowledged", &self.lag_bytes),
         ]
     }
@@ -274,13 +287,15 @@ impl Metrics {
         self.requests_refused.get_or_create(&self.labelled("reason", why.label())).inc();
     }
 
-    pub(crate) fn publish(&self, backlog: &Backlog, dir_bytes: u64) {
+    pub(crate) fn publish(&self, backlog: &Backlog, room: &Room) {
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.lag_bytes.set(gauge(backlog.bytes));
         self.files_known.set(gauge(backlog.files_known as u64));
         self.files_open.set(gauge(backlog.files_open as u64));
         self.directories_polled.set(gauge(backlog.directories_polled as u64));
-        self.dir_bytes.set(gauge(dir_bytes));
+        self.dir_bytes.set(gauge(room.size_bytes));
+        self.dir_disk_bytes.set(gauge(room.disk_bytes));
+        self.ages.free_bytes.store(room.free_bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
         let since = backlog.since.map_or(0, millis);
         self.ages.unsent_since.store(since, Ordering::Relaxed);
     }
@@ -319,3 +334,13 @@ fn millis(when: SystemTime) -> u64 {
     let since = when.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+
+        let free = self.0.free_bytes.load(Ordering::Relaxed);
+        let free = (free != u64::MAX).then_some(free as f64);
+                "log_shipper_dir_free_bytes",
+                "Bytes that the file system of the files has free.",
+                free,
+        for (name, help, value) in ages {
+            if let Some(value) = value {
+                let gauge = ConstGauge::new(value);

@@ -50,6 +50,8 @@ pub(crate) struct Policy {
     pub(crate) once: bool,
     pub(crate) exit_when_idle: Option<Duration>,
     pub(crate) on_full: OnFull,
+    /// Holes in files that are written.
+    pub(crate) reclaim: bool,
     pub(crate) after_ship: AfterShip,
     pub(crate) dir_bytes_max: Option<u64>,
 }
@@ -143,6 +145,7 @@ enum Event {
 impl Pump {
     pub(crate) async fn run(mut self) -> Outcome {
         self.look();
+        self.punch();
         self.state.left_of_start = self.policy.once.then(|| self.tailer.sizes());
         while self.state.gone.is_none() {
             self.pass().await;
@@ -321,6 +324,7 @@ impl Pump {
                 batch.clear();
                 self.state.spare = batch;
                 self.state.dropped_behind.clear();
+                self.punch();
             }
             Report::Gone { why } => {
                 warn!(%why, "The sink is gone");
@@ -371,7 +375,7 @@ impl Pump {
         let stats = self.tailer.stats();
         self.metrics.add(&self.state.published, &stats);
         self.state.published = stats;
-        self.metrics.publish(&self.tailer.backlog(), self.tailer.size_of_files());
+        self.metrics.publish(&self.tailer.backlog(), &self.tailer.room());
         let waiting = i64::try_from(self.state.filling.bytes()).unwrap_or(i64::MAX);
         self.metrics.batch_bytes.set(waiting);
         self.state.accounts.forget_gone(&self.tailer);

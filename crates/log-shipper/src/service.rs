@@ -7,6 +7,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use sidecar_runtime::{Context, Lifecycle, Outcome, Rejections, Section, Sidecar, StartError};
 use tail::{LoadWarning, Settings, StateDir, StateDirError, Tailer};
+use tail::{LoadWarning, Punching, Settings, StateDir, StateDirError, Tailer};
 use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
 
@@ -24,6 +25,14 @@ use crate::sink::Sink;
 const OTHER_DESCRIPTORS: u64 = 64;
 /// Descriptors for the files of a sink, at least.
 const OPEN_FILES_MIN: usize = 8;
+
+/// Shipped bytes that a file keeps on disk before a hole is made: many holes cost time, and what is
+/// on disk can be looked at.
+const FILE_DISK_BYTES_MAX: u64 = 1 << 20;
+/// The same with a small `--max-dir-bytes`.
+const FILE_DISK_BYTES_MIN: u64 = 64 << 10;
+/// Files that share `--max-dir-bytes`, more or less.
+const FILES_SHARED: u64 = 8;
 
 /// The log-shipper, ready to run.
 pub struct LogShipper {
@@ -98,6 +107,7 @@ impl Pipeline {
     fn start(name: Option<String>, config: Config, lent: Lent) -> Result<Pipeline, StartError> {
         let Lent { metrics, agreement, open_files_max, lifecycle } = lent;
         let groups = config.globs.groups().map(|pattern| metrics.group(pattern)).collect();
+        let punching = punching(&config);
         let sink = Sink::open(config.sink)?;
         let state_dir = state_dir(config.state_dir.as_deref(), name.as_deref())?.map(Arc::new);
         let keeper = state_dir.as_ref().map(|state_dir| {
@@ -109,6 +119,7 @@ impl Pipeline {
             long_lines: config.long_lines,
             partial_timeout: config.partial_timeout,
             open_files_max,
+            punching,
             ..Settings::new(config.globs)
         };
         let wake = Arc::new(Notify::new());
@@ -124,6 +135,7 @@ impl Pipeline {
             once: config.once,
             exit_when_idle: config.exit_when_idle,
             on_full: config.on_full,
+            reclaim: config.reclaim,
             after_ship: config.after_ship,
             dir_bytes_max: config.dir_bytes_max,
         };
@@ -199,6 +211,15 @@ fn state_dir(path: Option<&Path>, sink: Option<&str>) -> Result<Option<StateDir>
             Ok(None)
         }
     }
+}
+
+/// Files get holes with `--reclaim`, and with `--max-dir-bytes` when there is too little room. With
+/// a small bound they get them earlier, so that some files fit under it.
+fn punching(config: &Config) -> Option<Punching> {
+    let share = config.dir_bytes_max.map_or(FILE_DISK_BYTES_MAX, |bytes| bytes / FILES_SHARED);
+    let bytes_max = share.clamp(FILE_DISK_BYTES_MIN, FILE_DISK_BYTES_MAX);
+    let groups = (0..config.globs.groups().count()).collect();
+    (config.reclaim || config.dir_bytes_max.is_some()).then_some(Punching { bytes_max, groups })
 }
 
 fn warn_of(warning: &LoadWarning) {

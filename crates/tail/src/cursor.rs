@@ -200,6 +200,8 @@ pub(crate) struct Cursor {
     pub(crate) acked: Mark,
     /// The largest size seen in this generation.
     pub(crate) size: u64,
+    /// Bytes of disk that it took at the last look.
+    pub(crate) disk: u64,
     /// When its content had last changed, by its own clock, at the last look.
     pub(crate) modified: u64,
     /// Bytes from `read` on that hold no line end.

@@ -46,6 +46,8 @@ impl Inode {
 pub(crate) struct Look {
     pub(crate) inode: Inode,
     pub(crate) size: u64,
+    /// Bytes of disk that it takes.
+    pub(crate) disk: u64,
     pub(crate) links: u32,
     pub(crate) regular: bool,
     pub(crate) directory: bool,
@@ -78,6 +80,7 @@ fn from_statx(stat: &rustix::fs::Statx) -> Look {
             born,
         },
         size: stat.stx_size,
+        disk: stat.stx_blocks.saturating_mul(512),
         links: stat.stx_nlink,
         regular: kind == rustix::fs::FileType::RegularFile,
         directory: kind == rustix::fs::FileType::Directory,

@@ -29,5 +29,6 @@ pub use self::discover::{Globs, PatternError};
 pub use self::framer::{Flow, Line, LongLines, Part};
 pub use self::roster::{FileId, Source};
 pub use self::tailer::{
-    AfterShip, Backlog, From, Punching, Reclaimed, Settings, Sizes, Standing, Stats, Tailer,
+    Acknowledged, AfterShip, Backlog, From, Punching, Reclaimed, Room, Settings, Sizes, Standing,
+    Stats, Tailer,
 };

@@ -15,6 +15,17 @@ use crate::identity::Inode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(u64);
 
+#[cfg(test)]
+impl FileId {
+    pub(crate) fn numbered(number: u64) -> FileId {
+        FileId(number)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// Where lines come from; the same for every line of one generation of one file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {

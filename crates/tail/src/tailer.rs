@@ -37,7 +37,7 @@ use crate::watch::Watch;
 
 pub(crate) use self::punch::Hole;
 pub use self::punch::Punching;
-pub use self::reclaim::{AfterShip, Reclaimed};
+pub use self::reclaim::{Acknowledged, AfterShip, Reclaimed, Room};
 pub use self::standing::{Sizes, Standing};
 pub use self::stats::{Backlog, Stats};
 
@@ -138,6 +138,8 @@ pub struct Tailer {
     events_tell_all: bool,
     last_growth: Instant,
     changed: bool,
+    /// What others who read the same files have acknowledged.
+    others: Option<Acknowledged>,
     reclaim_was_refused: bool,
     punch_was_refused: bool,
     stats: Stats,
@@ -193,6 +195,7 @@ impl Tailer {
             events_tell_all: false,
             last_growth: now,
             changed: false,
+            others: None,
             reclaim_was_refused: false,
             punch_was_refused: false,
             stats: Stats::default(),

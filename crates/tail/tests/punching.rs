@@ -65,7 +65,7 @@ impl World {
             span.iter().for_each(|span| tailer.acknowledge(span));
             let punched = tailer.punch();
             assert_eq!(punched.refused, 0);
-            freed += punched.bytes;
+            freed += punched.hole_bytes;
         }
         freed
     }
@@ -219,7 +219,7 @@ fn without_the_right_to_write_the_file_is_left_and_counted_once() {
     let may_write_anyway = OpenOptions::new().write(true).open(world.path()).is_ok();
     let mut tailer = opened(world.settings("access.log"), None);
     let first = tailer.punch();
-    assert_eq!((first.bytes, first.refused), (0, u64::from(!may_write_anyway)));
+    assert_eq!((first.hole_bytes, first.refused), (0, u64::from(!may_write_anyway)));
     assert_eq!(tailer.punch().refused, 0);
 }
 
@@ -242,7 +242,7 @@ fn a_hole_is_not_taken_for_a_writer_that_closed_the_file() {
         while let Some((id, _)) = tailer.next_ready() {
             let span = tailer.read(id, Instant::now(), |_| Flow::Continue);
             span.iter().for_each(|span| tailer.acknowledge(span));
-            freed += tailer.punch().bytes;
+            freed += tailer.punch().hole_bytes;
         }
         // Nobody waits for an hour: only a writer that is gone makes the files quiet.
         let now = Instant::now();

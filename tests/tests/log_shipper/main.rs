@@ -20,6 +20,7 @@ mod metadata;
 mod nginx;
 mod outage;
 mod polling;
+mod reclaim;
 mod rotation;
 mod secured;
 mod settings;

@@ -1,8 +1,9 @@
-//! Room on the shared volume, once a second. See [`super`] and `tail`'s `reclaim`.
+//! Room on the shared volume: holes as soon as something is acknowledged, everything else once a
+//! second. See [`super`] and `tail`'s `reclaim`, which decides what goes and what stays.
 
 use std::time::Duration;
 
-use tail::AfterShip;
+use tail::{AfterShip, Reclaimed};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -13,6 +14,15 @@ use crate::config::OnFull;
 const RECLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Pump {
+    /// With `--reclaim`, makes holes where enough is acknowledged. At the start, when nothing is,
+    /// it finds out whether it may.
+    pub(super) fn punch(&mut self) {
+        if self.policy.reclaim {
+            let reclaimed = self.tailer.punch();
+            self.count(&reclaimed);
+        }
+    }
+
     pub(super) fn reclaim_if_due(&mut self) {
         let active =
             self.policy.after_ship != AfterShip::Keep || self.policy.dir_bytes_max.is_some();
@@ -22,17 +32,22 @@ impl Pump {
         self.state.reclaim_at = Instant::now() + RECLAIM_INTERVAL;
         let mut reclaimed = self.tailer.reclaim(self.policy.after_ship, now());
         if let Some(bytes_max) = self.policy.dir_bytes_max {
-            let above = self.tailer.size_of_files() > bytes_max;
-            if above && !self.state.above_dir_bytes {
-                let bytes = self.tailer.size_of_files();
-                warn!(bytes, bytes_max, "The followed files are larger than max-dir-bytes");
-            }
-            self.state.above_dir_bytes = above;
             let unacknowledged = self.policy.on_full == OnFull::DropOldest;
             reclaimed += self.tailer.shrink_to(bytes_max, unacknowledged, now());
+            let bytes = self.tailer.room().disk_bytes;
+            let above = bytes > bytes_max;
+            if above && !self.state.above_dir_bytes {
+                warn!(bytes, bytes_max, "The followed files take more than max-dir-bytes");
+            }
+            self.state.above_dir_bytes = above;
         }
+        self.count(&reclaimed);
+    }
+
+    fn count(&self, reclaimed: &Reclaimed) {
         self.metrics.reclaimed_files.inc_by(reclaimed.files);
         self.metrics.reclaimed_bytes.inc_by(reclaimed.bytes);
+        self.metrics.hole_bytes.inc_by(reclaimed.hole_bytes);
         self.metrics.reclaimed_unacknowledged_bytes.inc_by(reclaimed.unacknowledged_bytes);
         self.metrics.reclaim_refused.inc_by(reclaimed.refused);
     }

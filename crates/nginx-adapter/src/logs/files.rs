@@ -151,7 +151,7 @@ impl Files {
             self.tailer.acknowledge(&span);
             let reclaimed = self.tailer.punch();
             if let Some(files) = &mut state.sources.files {
-                files.reclaimed_bytes += reclaimed.bytes;
+                files.reclaimed_bytes += reclaimed.hole_bytes;
                 files.reclaim_refused += reclaimed.refused;
             }
         }

@@ -136,6 +136,7 @@ impl Tailer {
             read: Mark::START,
             acked: Mark::START,
             size: look.size,
+            disk: look.disk,
             modified: look.modified,
             scanned: 0,
             skips_nul: false,

@@ -244,6 +244,7 @@ impl Tailer {
     fn note_look(&mut self, id: FileId, look: Look, now: Instant) {
         let Some(cursor) = self.roster.get_mut(id) else { return };
         cursor.deleted = look.links == 0;
+        cursor.disk = look.disk;
         if std::mem::replace(&mut cursor.modified, look.modified) != look.modified {
             self.check_content(id, now);
         }

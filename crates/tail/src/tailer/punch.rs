@@ -68,29 +68,57 @@ struct Punched {
     end: u64,
     /// Bytes of disk that are free now.
     freed: u64,
+    /// Those that the file still takes, if that was looked at.
+    disk: Option<u64>,
 }
 
 impl Tailer {
     /// Makes holes where the settings ask for them and enough is acknowledged. Cheap when nothing
-    /// is due: call it after acknowledging. `files` and `unacknowledged_bytes` of the result are 0.
+    /// is due: call it after acknowledging. Only `hole_bytes` and `refused` of the result are set.
     pub fn punch(&mut self) -> Reclaimed {
         let mut reclaimed = Reclaimed::default();
         for id in self.due_for_a_hole() {
-            let Some(cursor) = self.roster.get(id) else { continue };
-            let result = match cursor.hole {
-                Hole::Unknown => may_write(&cursor.path).map(|()| Punched { end: 0, freed: 0 }),
-                _ => self.punch_file(id),
-            };
-            self.note_hole(id, result, &mut reclaimed);
+            let was_unknown = self.roster.get(id).is_some_and(|it| it.hole == Hole::Unknown);
+            if self.may_punch(id, &mut reclaimed) && !was_unknown {
+                self.free_beginning(id, &mut reclaimed);
+            }
         }
         reclaimed
+    }
+
+    /// Whether this process may make holes in the file, as far as is known without trying.
+    pub(super) fn may_punch(&mut self, id: FileId, sum: &mut Reclaimed) -> bool {
+        let Some(cursor) = self.roster.get(id) else { return false };
+        if cursor.hole == Hole::Unknown {
+            let none = Punched { end: 0, freed: 0, disk: None };
+            self.note_hole(id, may_write(&cursor.path).map(|()| none), sum);
+        }
+        self.roster.get(id).is_some_and(|it| matches!(it.hole, Hole::Until(_)))
+    }
+
+    /// Makes the hole of a file as large as the positions allow.
+    pub(super) fn free_beginning(&mut self, id: FileId, sum: &mut Reclaimed) {
+        let result = self.punch_file(id);
+        self.note_hole(id, result, sum);
+    }
+
+    /// Bytes of whole blocks that a hole could free in this file now.
+    pub(super) fn hole_bytes(&self, id: FileId, cursor: &Cursor) -> u64 {
+        let is_refused = cursor.hole == Hole::Refused || !self.punches(cursor.source.group);
+        if is_refused || cursor.deleted || cursor.suspect.is_some() || self.is_compared(id) {
+            return 0;
+        }
+        let until = self.needed_from(cursor).saturating_sub(MARK_BYTES_MAX as u64);
+        let until = until / BLOCK_BYTES_MIN * BLOCK_BYTES_MIN;
+        until.saturating_sub(cursor.hole.end().max(BLOCK_BYTES_MIN))
     }
 
     fn due_for_a_hole(&self) -> Vec<FileId> {
         let Some(punching) = &self.settings.punching else { return Vec::new() };
         let block_bytes_max = punching.block_bytes_max();
         let is_due = |(id, it): &(FileId, &Cursor)| {
-            let behind = it.acked.offset.saturating_sub(it.hole.end().max(block_bytes_max));
+            let hole = it.hole.end().max(block_bytes_max);
+            let behind = self.needed_from(it).saturating_sub(hole);
             let is_worth_it = match it.hole {
                 Hole::Unknown => true,
                 Hole::Until(_) => behind >= 2 * block_bytes_max,
@@ -118,7 +146,7 @@ impl Tailer {
         let (path, inode) = (cursor.path.clone(), cursor.inode);
         let (from, mark) = (cursor.hole.end(), MARK_BYTES_MAX as u64);
         let (prefix, acked) = (cursor.prefix, cursor.acked);
-        let until = acked.offset.saturating_sub(mark);
+        let until = self.needed_from(cursor).saturating_sub(mark);
         let file = open_for_punching(&path)?;
         let separator = path.clone();
         // Neither event of this descriptor is one of a writer.
@@ -146,13 +174,10 @@ impl Tailer {
         match result {
             Ok(punched) => {
                 cursor.hole = Hole::Until(punched.end);
-                sum.bytes += punched.freed;
+                cursor.disk = punched.disk.unwrap_or(cursor.disk);
+                sum.hole_bytes += punched.freed;
             }
-            // The name has just gone to another file, or the content has, or a signal came: there
-            // is a next time.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Interrupted) => {
-            }
+            Err(error) if has_next_time(error.kind()) => {}
             Err(error) => {
                 cursor.hole = Hole::Refused;
                 sum.refused += 1;
@@ -180,6 +205,13 @@ pub(super) fn find_hole(file: &File, size: u64) -> Option<(u64, u64)> {
     Some((hole, rustix::fs::seek(file, SeekFrom::Data(hole)).unwrap_or(size).min(size)))
 }
 
+/// The name has just gone to another file, or the content has; a signal came; or the hole needs
+/// room of its own, which another one will have made.
+fn has_next_time(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{Interrupted, NotFound, QuotaExceeded, StorageFull};
+    matches!(kind, NotFound | Interrupted | StorageFull | QuotaExceeded)
+}
+
 fn may_write(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::accessat(CWD, path, Access::WRITE_OK, AtFlags::empty())?)
 }
@@ -204,12 +236,13 @@ fn punch_hole(
     let block = block.clamp(BLOCK_BYTES_MIN, block_bytes_max);
     let (start, end) = (range.start.max(block), range.end / block * block);
     if end <= start {
-        return Ok(Punched { end: range.start, freed: 0 });
+        return Ok(Punched { end: range.start, freed: 0, disk: None });
     }
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     rustix::fs::fallocate(file, flags, start, end - start)?;
     let after = rustix::fs::fstat(file)?;
     // Blocks are counted in units of 512 bytes; the writer may have added some meanwhile.
-    let blocks = before.st_blocks.saturating_sub(after.st_blocks);
-    Ok(Punched { end, freed: u64::try_from(blocks).unwrap_or(0) * 512 })
+    let bytes = |blocks: i64| u64::try_from(blocks).unwrap_or(0).saturating_mul(512);
+    let (before, after) = (bytes(before.st_blocks), bytes(after.st_blocks));
+    Ok(Punched { end, freed: before.saturating_sub(after), disk: Some(after) })
 }

@@ -1,10 +1,13 @@
 //! Room on the shared volume.
 //!
-//! In: what to do with a rotated file once all of it is acknowledged, and how large the files may
-//! grow together. Out: files deleted or emptied, and what that freed. A file that is still written
-//! under its name is never touched, nor is an unacknowledged byte unless the caller says so. Before
-//! it acts it looks again: the path must still lead to the very inode, and that must end where the
-//! acknowledgements do.
+//! In: what to do with a rotated file once all of it is acknowledged, and how much of the disk the
+//! files may take together. Out: files deleted, emptied or given holes, and what that freed. No
+//! unacknowledged byte goes unless the caller says so. What gives way is decided by `order`, up to
+//! where by `readers`. Before it acts it looks again: the path must still lead to the very inode,
+//! and that must end where the acknowledgements do.
+
+mod order;
+mod readers;
 
 use std::fs::{self, File};
 use std::io;
@@ -13,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use self::order::{Holding, Step};
+pub use self::readers::Acknowledged;
 use super::Tailer;
 use crate::cursor::Cursor;
 use crate::identity::{self, Inode, Prefix};
@@ -20,6 +25,9 @@ use crate::roster::FileId;
 
 /// A rotated file is left alone until nobody has written to it for so long.
 const ROTATED_QUIET: Duration = Duration::from_secs(2);
+
+/// File systems that are asked how full they are.
+const DEVICES_MAX: usize = 8;
 
 /// What becomes of a rotated file that is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +37,27 @@ pub enum AfterShip {
     Truncate,
 }
 
+/// How much of the disk the files take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Their sizes, holes included. Deleted files that are still held open do not count.
+    pub size_bytes: u64,
+    /// What they take of the disk, deleted ones that are held open included.
+    pub disk_bytes: u64,
+    /// What the fullest of their file systems has left.
+    pub free_bytes: Option<u64>,
+}
+
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reclaimed {
+    /// Files deleted or emptied.
     pub files: u64,
+    /// Their bytes.
     pub bytes: u64,
-    /// Of these bytes, those that nobody had acknowledged.
+    /// Bytes of disk that holes have freed.
+    pub hole_bytes: u64,
+    /// Of the bytes of files, those that were not acknowledged.
     pub unacknowledged_bytes: u64,
     /// Files that this process has no right to change.
     pub refused: u64,
@@ -44,6 +67,7 @@ impl std::ops::AddAssign for Reclaimed {
     fn add_assign(&mut self, other: Reclaimed) {
         self.files += other.files;
         self.bytes += other.bytes;
+        self.hole_bytes += other.hole_bytes;
         self.unacknowledged_bytes += other.unacknowledged_bytes;
         self.refused += other.refused;
     }
@@ -56,58 +80,93 @@ impl Tailer {
         if after_ship == AfterShip::Keep {
             return reclaimed;
         }
-        for (id, _) in self.rotated(now) {
+        let ids: Vec<FileId> =
+            self.roster.iter().filter(|(_, it)| rests(it, now)).map(|(id, _)| id).collect();
+        for id in ids {
             self.give_up(id, after_ship, false, &mut reclaimed);
         }
         reclaimed
     }
 
-    /// The bytes of all files that are followed or were rotated.
+    /// How much of the disk the files take.
     #[must_use]
-    pub fn size_of_files(&self) -> u64 {
-        self.roster.iter().filter(|(_, it)| !it.deleted).map(|(_, it)| it.size).sum()
+    pub fn room(&self) -> Room {
+        let mut room = Room::default();
+        let mut devices: Vec<u64> = Vec::new();
+        for (_, it) in self.roster.iter() {
+            room.disk_bytes += it.disk;
+            if it.deleted {
+                continue;
+            }
+            room.size_bytes += it.size;
+            if devices.len() < DEVICES_MAX && !devices.contains(&it.inode.dev) {
+                devices.push(it.inode.dev);
+                let free = rustix::fs::statvfs(&it.path).ok();
+                let free = free.map(|it| it.f_bavail.saturating_mul(it.f_frsize));
+                room.free_bytes = room.free_bytes.into_iter().chain(free).min();
+            }
+        }
+        room
     }
 
-    /// Deletes rotated files, the oldest first, until all files together are within `bytes_max`:
-    /// delivered ones, and with `unacknowledged` others as well.
+    /// Frees disk until all files together take at most `bytes_max`: delivered rotated files go,
+    /// then the delivered beginnings of others become holes, and with `unacknowledged` other
+    /// rotated files go, too; always the oldest first.
     pub fn shrink_to(&mut self, bytes_max: u64, unacknowledged: bool, now: Instant) -> Reclaimed {
         let mut reclaimed = Reclaimed::default();
-        for (id, _) in self.rotated(now) {
-            if self.size_of_files() <= bytes_max {
+        // What is deleted is free once its last writer has closed it: nothing more can be done.
+        let mut disk_bytes: u64 = self.roster.ids().into_iter().map(|id| self.disk_of(id)).sum();
+        if disk_bytes <= bytes_max {
+            return reclaimed;
+        }
+        let holdings = self.roster.iter().map(|(id, it)| Holding {
+            file: id,
+            rests: rests(it, now),
+            grew: it.grew,
+            owed_bytes: it.size.saturating_sub(self.needed_from(it)),
+            hole_bytes: self.hole_bytes(id, it),
+        });
+        for step in order::steps(holdings.collect(), unacknowledged) {
+            let (Step::Delete(id) | Step::Punch(id) | Step::GiveUp(id)) = step;
+            let disk_before = self.disk_of(id);
+            match step {
+                Step::Delete(id) => self.give_up(id, AfterShip::Delete, false, &mut reclaimed),
+                Step::Punch(id) => {
+                    if self.may_punch(id, &mut reclaimed) {
+                        self.free_beginning(id, &mut reclaimed);
+                    }
+                }
+                Step::GiveUp(id) => self.give_up(id, AfterShip::Delete, true, &mut reclaimed),
+            }
+            disk_bytes -= disk_before.saturating_sub(self.disk_of(id)).min(disk_bytes);
+            if disk_bytes <= bytes_max {
                 break;
             }
-            self.give_up(id, AfterShip::Delete, unacknowledged, &mut reclaimed);
         }
         reclaimed
     }
 
-    /// Rotated files at rest, the longest at rest first.
-    fn rotated(&self, now: Instant) -> Vec<(FileId, Instant)> {
-        let rests = |it: &Cursor| {
-            it.state.is_rotated()
-                && !it.deleted
-                && it.size > 0
-                && it.suspect.is_none()
-                && (it.writers.are_gone() || now.duration_since(it.grew) >= ROTATED_QUIET)
-        };
-        let mut rotated: Vec<(FileId, Instant)> =
-            self.roster.iter().filter(|(_, it)| rests(it)).map(|(id, it)| (id, it.grew)).collect();
-        rotated.sort_unstable_by_key(|(id, grew)| (*grew, *id));
-        rotated
+    fn disk_of(&self, id: FileId) -> u64 {
+        self.roster.get(id).filter(|it| !it.deleted).map_or(0, |it| it.disk)
     }
 
     fn give_up(&mut self, id: FileId, how: AfterShip, unacknowledged: bool, sum: &mut Reclaimed) {
         let Some(cursor) = self.roster.get(id) else { return };
         let Ok(look) = identity::look_at(&cursor.path) else { return };
-        let lag = look.size.saturating_sub(cursor.acked.offset);
+        let lag = look.size.saturating_sub(self.needed_from(cursor));
         if look.inode != cursor.inode || (lag > 0 && !unacknowledged) {
             return;
         }
-        let file = cursor.path.display();
+        let (path, inode) = (cursor.path.clone(), cursor.inode);
+        if how == AfterShip::Delete && self.hole_bytes(id, cursor) > 0 && self.may_punch(id, sum) {
+            // It is held open for a while yet, and so may its writer: the disk is free at once.
+            self.free_beginning(id, sum);
+        }
+        let file = path.display();
         let result = match how {
             AfterShip::Keep => return,
-            AfterShip::Delete => fs::remove_file(&cursor.path),
-            AfterShip::Truncate => truncate(&cursor.path, &cursor.inode),
+            AfterShip::Delete => fs::remove_file(&path),
+            AfterShip::Truncate => truncate(&path, &inode),
         };
         match result {
             Ok(()) => {
@@ -138,6 +197,15 @@ impl Tailer {
             self.forget(id);
         }
     }
+}
+
+/// Rotated away, and not written any more.
+fn rests(it: &Cursor, now: Instant) -> bool {
+    it.state.is_rotated()
+        && !it.deleted
+        && it.size > 0
+        && it.suspect.is_none()
+        && (it.writers.are_gone() || now.duration_since(it.grew) >= ROTATED_QUIET)
 }
 
 /// Empties the file if the path still leads to it.
