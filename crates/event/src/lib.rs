@@ -26,3 +26,4 @@ pub use self::parser::{Parser, ParserError, Unparsed};
 pub use self::pattern::{PatternError, pattern, patterns};
 pub use self::time::{Offset, Timestamp};
 pub use self::value::Value;
+pub use regex::bytes::RegexSet;

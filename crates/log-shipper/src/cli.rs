@@ -156,6 +156,38 @@ pub struct Args {
     #[arg(long, value_name = "CODEC", default_value = "none")]
     pub(crate) compression: String,
 
+    /// What lines say: combined, common, nginx:FORMAT, nginx-error, json, logfmt, nginx (access and
+    /// error logs by their names), or none; for some files only as GLOB=PARSER; repeatable, a line
+    /// each in the variable, the first that fits a file counts
+    #[arg(long, value_name = "[GLOB=]PARSER", value_delimiter = '\n')]
+    pub(crate) parse: Vec<String>,
+
+    /// Zone of times in lines that do not name their own: Z or an offset such as +02:00
+    #[arg(long, value_name = "ZONE", default_value = "Z")]
+    pub(crate) time_zone: String,
+
+    /// Ship only records that match one of these regular expressions; repeatable, a line each in
+    /// the variable
+    #[arg(long, value_name = "REGEX", value_delimiter = '\n')]
+    pub(crate) include_lines: Vec<String>,
+
+    /// Ship no record that matches one of these; repeatable, a line each in the variable
+    #[arg(long, value_name = "REGEX", value_delimiter = '\n')]
+    pub(crate) exclude_lines: Vec<String>,
+
+    /// Ship no record whose parsed level is below this one
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) min_level: Option<String>,
+
+    /// Ship only this part of the records, a number up to 1; with a parsed field, records of one
+    /// value of it together or not at all
+    #[arg(long, value_name = "PART[:FIELD]")]
+    pub(crate) sample: Option<String>,
+
+    /// Records that are shipped of each file in a second, and at once
+    #[arg(long, value_name = "LINES[:BURST]")]
+    pub(crate) rate_limit: Option<String>,
+
     /// Longest line
     #[arg(long, value_name = "BYTES", default_value = "1MiB")]
     pub(crate) max_line_bytes: String,

@@ -4,6 +4,7 @@
 //! all that is wrong, each with its setting and value. Nothing outside is touched.
 
 mod pod;
+mod processing;
 mod sink;
 mod stream;
 
@@ -18,16 +19,14 @@ pub(crate) use self::stream::ForwardConfig;
 use crate::cli::Args;
 use crate::ending::{Ending, name_of_process};
 use crate::metadata::MetadataConfig;
-use crate::record::{Format, Recorder, TextRecorder};
+use crate::processor::Processor;
+use crate::record::{Format, RESERVED, Recorder, TextRecorder};
 use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder};
 
 /// The smallest limit for a line; below, nothing useful is left of one.
 const LINE_BYTES_MIN: u64 = 64;
 /// The largest: a batch holds at least one line.
 const LINE_BYTES_MAX: u64 = 16 << 20;
-/// Fields that a record has by itself.
-const RESERVED: [&str; 8] =
-    ["message", "file", "offset", "time", "stream", "partial", "split", "id"];
 
 /// The sinks and what each does, the settings in effect.
 #[derive(Debug)]
@@ -45,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) sink: SinkConfig,
     pub(crate) recorder: Recorder,
+    pub(crate) processor: Processor,
     pub(crate) metadata: MetadataConfig,
     pub(crate) line_bytes_max: usize,
     pub(crate) long_lines: LongLines,
@@ -82,9 +82,9 @@ pub(crate) fn configure_sections(
     if outputs > 1 {
         rejections.reject("sinks", "stdout", "more than one writes to standard output");
     }
-    if args.after_ship != "keep" || args.max_dir_bytes.is_some() {
+    if args.after_ship.is_some() || args.reclaim || args.max_dir_bytes.is_some() {
         let reason = "room is not reclaimed for several sinks yet";
-        rejections.reject("sinks", "after-ship, max-dir-bytes", reason);
+        rejections.reject("sinks", "after-ship, reclaim, max-dir-bytes", reason);
     }
     let mut sinks = Vec::new();
     for section in sections {
@@ -104,6 +104,7 @@ fn of_the_whole<'a>(own: &Args, whole: &Args) -> impl Iterator<Item = &'a str> {
     [
         ("state-dir", own.state_dir != whole.state_dir),
         ("after-ship", own.after_ship != whole.after_ship),
+        ("reclaim", own.reclaim != whole.reclaim),
         ("max-dir-bytes", own.max_dir_bytes != whole.max_dir_bytes),
         ("once", own.once != whole.once),
         ("exit-when-idle", own.exit_when_idle != whole.exit_when_idle),
@@ -119,6 +120,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
     let sink = sink::sink(&args, labels.as_deref(), rejections);
     let recorder = recorder(&args, sink.as_ref(), labels.as_deref(), rejections);
     let metadata = pod::metadata(&args, rejections);
+    let processor = processing::processor(&args, rejections);
     let globs = globs(&args, sink.as_ref(), rejections);
     let from = rejections.parse(
         "from",
@@ -161,6 +163,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         state_dir: args.state_dir.map(PathBuf::from),
         sink: sink?,
         recorder: recorder?,
+        processor: processor?,
         metadata: metadata?,
         line_bytes_max: line_bytes_max?,
         long_lines: long_lines?,

@@ -20,6 +20,7 @@ mod ending;
 mod keeper;
 mod metadata;
 mod metrics;
+mod processor;
 mod protobuf;
 mod pump;
 mod record;

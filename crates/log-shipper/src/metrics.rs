@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use event::filter;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -34,14 +35,26 @@ pub(crate) enum DropReason {
     RefusedBySink,
     /// `--on-full drop-oldest`.
     OnFull,
+    Filter(filter::DropReason),
+}
+
+impl From<filter::DropReason> for DropReason {
+    fn from(reason: filter::DropReason) -> DropReason {
+        DropReason::Filter(reason)
+    }
 }
 
 impl DropReason {
-    const ALL: [DropReason; 4] = [
+    const ALL: [DropReason; 9] = [
         DropReason::TooLong,
         DropReason::TooLargeForSink,
         DropReason::RefusedBySink,
         DropReason::OnFull,
+        DropReason::Filter(filter::DropReason::NotIncluded),
+        DropReason::Filter(filter::DropReason::Excluded),
+        DropReason::Filter(filter::DropReason::BelowLevel),
+        DropReason::Filter(filter::DropReason::NotSampled),
+        DropReason::Filter(filter::DropReason::RateLimited),
     ];
 
     pub(crate) fn label(self) -> &'static str {
@@ -50,6 +63,7 @@ impl DropReason {
             DropReason::TooLargeForSink => "too_large_for_sink",
             DropReason::RefusedBySink => "refused_by_sink",
             DropReason::OnFull => "on_full",
+            DropReason::Filter(reason) => reason.label(),
         }
     }
 }
@@ -73,6 +87,7 @@ pub(crate) struct Metrics {
     lines_acked: Group,
     bytes_acked: Group,
     pub(crate) lines_replaced: Counter,
+    pub(crate) lines_unparsed: Counter,
     pub(crate) requests_accepted: Counter,
     requests_refused: Group,
     pub(crate) sent_bytes: Counter,
@@ -171,12 +186,17 @@ impl Metrics {
         self.sink.iter().cloned().chain([own]).collect()
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 20] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 22] {
         [
             (
                 "lines_replaced",
                 "Lines with bytes that are not UTF-8, replaced",
                 &self.lines_replaced,
+            ),
+            (
+                "lines_unparsed",
+                "Records that are not of the form of their parser, shipped as they are",
+                &self.lines_unparsed,
             ),
             ("requests_accepted", "Attempts that the sink accepted", &self.requests_accepted),
             (
@@ -334,13 +354,3 @@ fn millis(when: SystemTime) -> u64 {
     let since = when.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
-
-
-        let free = self.0.free_bytes.load(Ordering::Relaxed);
-        let free = (free != u64::MAX).then_some(free as f64);
-                "log_shipper_dir_free_bytes",
-                "Bytes that the file system of the files has free.",
-                free,
-        for (name, help, value) in ages {
-            if let Some(value) = value {
-                let gauge = ConstGauge::new(value);

@@ -14,9 +14,10 @@
 mod drain;
 mod ending;
 mod reclaim;
+mod writing;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sidecar_runtime::{Lifecycle, Outcome, Reloads};
 use tail::{AfterShip, FileId, Flow, Sizes, Source, Span, Stats, Tailer};
@@ -25,14 +26,15 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 pub(crate) use self::ending::Agreement;
+pub(crate) use self::writing::Way;
+use self::writing::Writing;
 use crate::account::Accounts;
 use crate::batch::{BATCH_BYTES, Batch};
 use crate::config::OnFull;
 use crate::delivery::Report;
 use crate::keeper::{self, Keeper};
-use crate::metadata::Metadata;
 use crate::metrics::{DropReason, GroupMetrics, Metrics};
-use crate::record::Recorder;
+use crate::processor::Piece;
 
 /// Between two looks at files that grow: a look takes in all that came in between.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(3);
@@ -60,8 +62,7 @@ pub(crate) struct Pump {
     pub(crate) policy: Policy,
     pub(crate) tailer: Tailer,
     pub(crate) wake: Arc<Notify>,
-    pub(crate) recorder: Recorder,
-    pub(crate) metadata: Metadata,
+    pub(crate) way: Way,
     pub(crate) batches: mpsc::Sender<Batch>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) keeper: Option<Keeper>,
@@ -260,26 +261,27 @@ impl Pump {
     }
 
     fn read(&mut self, id: FileId, source: &Source) {
-        begin(&mut self.recorder, &mut self.metadata, source);
         if self.state.filling.is_empty() {
             self.state.filling_since = Instant::now();
         }
-        let (batch, recorder) = (&mut self.state.filling, &mut self.recorder);
-        batch.begin(recorder.head());
-        let mut replaced = 0;
-        let dropped_before = self.tailer.stats().long_lines_dropped;
-        let span = self.tailer.read(id, now(), |line| {
-            replaced += u64::from(batch.add(|out| recorder.write(line, out)));
-            if batch.bytes() >= BATCH_BYTES { Flow::Stop } else { Flow::Continue }
+        let now = now();
+        let batch = &mut self.state.filling;
+        let mut writing = Writing::begin(&mut self.way, source, batch, now);
+        let too_long_before = self.tailer.stats().long_lines_dropped;
+        let span = self.tailer.read(id, now, |line| {
+            writing.add(&Piece::from(line));
+            if writing.batch.bytes() >= BATCH_BYTES { Flow::Stop } else { Flow::Continue }
         });
-        self.metrics.lines_replaced.inc_by(replaced);
+        let filtered = writing.end(&self.metrics);
         self.state.unpublished = true;
-        let dropped = self.tailer.stats().long_lines_dropped - dropped_before;
-        self.state.accounts.read(source, id, span.as_ref(), dropped);
-        if let Some(span) = span {
+        let too_long = self.tailer.stats().long_lines_dropped - too_long_before;
+        self.state.accounts.read(source, id, span.as_ref(), too_long + filtered);
+        if let Some(mut span) = span {
             let group = &self.groups[source.group];
             group.lines_read.inc_by(span.lines);
             group.bytes_read.inc_by(span.bytes);
+            // What a filter dropped is done with, and not acknowledged by a sink.
+            span.lines = span.lines.saturating_sub(filtered);
             self.state.filling.push(span);
         }
     }
@@ -380,14 +382,6 @@ impl Pump {
         self.metrics.batch_bytes.set(waiting);
         self.state.accounts.forget_gone(&self.tailer);
     }
-}
-
-/// Begins a turn of lines of `source`.
-fn begin(recorder: &mut Recorder, metadata: &mut Metadata, source: &Source) {
-    if let Some(pod) = metadata.turn(&source.path, now()) {
-        recorder.describe(pod);
-    }
-    recorder.begin(source, SystemTime::now());
 }
 
 fn now() -> std::time::Instant {

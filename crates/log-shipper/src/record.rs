@@ -8,17 +8,21 @@
 //! record to record: a receiver that takes equal lines of one time for one line keeps both, and a
 //! record that is sent twice has the same time both times.
 
+mod entry;
 mod text;
 
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use event::Key;
 use serde_json::{Map, Value};
-use tail::{Line, Part, Source};
+use tail::{Part, Source};
 
-pub(crate) use self::text::{Format, TextRecorder};
+#[cfg(test)]
+pub(crate) use self::entry::plain;
+pub(crate) use self::entry::{Entry, Parsed};
+pub(crate) use self::text::{Format, RESERVED, TextRecorder};
 use crate::metadata::Pod;
-use crate::sink::{BulkRecorder, LokiRecorder, OtlpRecorder};
 use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder};
 
 /// Writes records.
@@ -39,6 +43,7 @@ impl Recorder {
             Recorder::Loki(recorder) => recorder.describe(pod),
             Recorder::Bulk(recorder) => recorder.describe(pod),
             Recorder::Otlp(recorder) => recorder.describe(pod),
+            Recorder::Forward(recorder) => recorder.describe(pod),
         }
     }
 
@@ -63,14 +68,22 @@ impl Recorder {
         }
     }
 
-    /// Appends the record of a line. Says whether bytes had to be replaced.
-    pub(crate) fn write(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
+    /// Appends the record of an entry.
+    pub(crate) fn write(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
         match self {
-            Recorder::Text(recorder) => recorder.write(line, out),
-            Recorder::Loki(recorder) => recorder.write(line, out),
-            Recorder::Bulk(recorder) => recorder.write(line, out),
-            Recorder::Otlp(recorder) => recorder.write(line, out),
-            Recorder::Forward(recorder) => recorder.write(line, out),
+            Recorder::Text(recorder) => recorder.write(entry, out),
+            Recorder::Loki(recorder) => recorder.write(entry, out),
+            Recorder::Bulk(recorder) => recorder.write(entry, out),
+            Recorder::Otlp(recorder) => recorder.write(entry, out),
+            Recorder::Forward(recorder) => recorder.write(entry, out),
+        }
+    }
+
+    /// Whether entries need a text, or their bytes are all that is written.
+    pub(crate) fn takes_text(&self) -> bool {
+        match self {
+            Recorder::Text(recorder) => recorder.takes_text(),
+            _ => true,
         }
     }
 }
@@ -95,9 +108,8 @@ impl Stamps {
     }
 }
 
-/// The line as text, and whether bytes had to be replaced.
-pub(crate) fn text<'a>(line: &Line<'a>) -> (Cow<'a, str>, bool) {
-    let bytes = line.text();
+/// Bytes as text, and whether some had to be replaced.
+pub(crate) fn text(bytes: &[u8]) -> (Cow<'_, str>, bool) {
     match simdutf8::basic::from_utf8(bytes) {
         Ok(text) => (Cow::Borrowed(text), false),
         Err(_invalid) => (String::from_utf8_lossy(bytes), true),
@@ -110,10 +122,10 @@ pub(crate) fn stream(source: &Source) -> Cow<'_, str> {
 }
 
 /// Appends what is the same whenever this line is read from this file.
-pub(crate) fn record_id(file_id: u64, line: &Line<'_>, out: &mut Vec<u8>) {
+pub(crate) fn record_id(file_id: u64, entry: &Entry<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(format!("{file_id:016x}-").as_bytes());
-    out.extend_from_slice(itoa::Buffer::new().format(line.offset).as_bytes());
-    if line.part == Part::Partial {
+    out.extend_from_slice(itoa::Buffer::new().format(entry.offset).as_bytes());
+    if entry.part == Part::Partial {
         // The whole line may come later; it is not a duplicate of its beginning.
         out.extend_from_slice(b"-partial");
     }
@@ -140,6 +152,31 @@ pub(crate) fn labels_fragment(labels: &[(String, String)], fields: &Map<String, 
 /// Whether one of `--label` has this name; it wins over what is known of the pod.
 pub(crate) fn is_label(labels: &[(String, String)], key: &str) -> bool {
     labels.iter().any(|(known, _value)| known == key)
+}
+
+/// Appends the name of a field and a colon. A key of the line that a record has by itself gets `_`
+/// behind it.
+pub(crate) fn write_key(
+    key: &Key<'_>,
+    name: &str,
+    is_taken: impl Fn(&str) -> bool,
+    out: &mut Vec<u8>,
+) {
+    match key {
+        Key::Known(_) => {
+            out.push(b'"');
+            out.extend_from_slice(name.as_bytes());
+            out.push(b'"');
+        }
+        Key::Other(_) => {
+            write_string(name, out);
+            if is_taken(name) {
+                out.pop();
+                out.extend_from_slice(b"_\"");
+            }
+        }
+    }
+    out.push(b':');
 }
 
 /// Appends a JSON string with its quotes.

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use sidecar_runtime::{Context, Lifecycle, Outcome, Rejections, Section, Sidecar, StartError};
-use tail::{LoadWarning, Settings, StateDir, StateDirError, Tailer};
 use tail::{LoadWarning, Punching, Settings, StateDir, StateDirError, Tailer};
 use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
@@ -18,7 +17,7 @@ use crate::delivery::{Delivery, Report};
 use crate::keeper::Keeper;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
-use crate::pump::{Agreement, Policy, Pump, State};
+use crate::pump::{Agreement, Policy, Pump, State, Way};
 use crate::sink::Sink;
 
 /// Descriptors that are not for followed files.
@@ -149,8 +148,7 @@ impl Pipeline {
             policy,
             tailer,
             wake,
-            recorder: config.recorder,
-            metadata,
+            way: Way { metadata, processor: config.processor, recorder: config.recorder },
             batches,
             reports,
             keeper,

@@ -142,6 +142,7 @@ pub(super) fn sink(
         let to = StreamConfig { endpoint: endpoint?, tls: tls?, timeout: timeout? };
         let forward = stream::forward(args, to, codec?, rejections)?;
         return Some(SinkConfig::Forward(Box::new(forward)));
+    }
     let http = Box::new(HttpConfig {
         endpoint: endpoint?,
         tls: tls?,

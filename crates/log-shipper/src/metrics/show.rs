@@ -29,16 +29,18 @@ impl Collector for Shown {
             0 => None,
             since => Some(Duration::from_millis(now.saturating_sub(since)).as_secs_f64()),
         };
+        let free = |of: &Metrics| match of.ages.free_bytes.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            bytes => Some(bytes as f64),
+        };
         let lag = |of: &Metrics| Some(age(&of.ages.unsent_since).unwrap_or(0.0));
         let checkpoint = |of: &Metrics| age(&of.ages.checkpoint);
-        self.encode_ages(
-            &mut encoder,
-            "lag_seconds",
-            "Age of the oldest unacknowledged byte",
-            lag,
-        )?;
+        let help = "Bytes that the file system of the files has free";
+        self.encode_some(&mut encoder, "dir_free_bytes", help, free)?;
+        let help = "Age of the oldest unacknowledged byte";
+        self.encode_some(&mut encoder, "lag_seconds", help, lag)?;
         let help = "Time since positions were saved";
-        self.encode_ages(&mut encoder, "checkpoint_age_seconds", help, checkpoint)
+        self.encode_some(&mut encoder, "checkpoint_age_seconds", help, checkpoint)
     }
 }
 
@@ -57,16 +59,16 @@ impl Shown {
         Ok(())
     }
 
-    fn encode_ages(
+    fn encode_some(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
         name: &str,
         help: &str,
-        age: impl Fn(&Metrics) -> Option<f64>,
+        value: impl Fn(&Metrics) -> Option<f64>,
     ) -> fmt::Result {
-        let ages: Vec<_> = self.0.iter().map(|of| age(of).map(ConstGauge::new)).collect();
-        let ages = ages.iter().map(Option::as_ref);
-        self.encode_family(encoder, name, help, MetricType::Gauge, ages)
+        let values: Vec<_> = self.0.iter().map(|of| value(of).map(ConstGauge::new)).collect();
+        let values = values.iter().map(Option::as_ref);
+        self.encode_family(encoder, name, help, MetricType::Gauge, values)
     }
 
     /// One family; a sink without a value has no sample, and a family without samples is not shown.

@@ -7,8 +7,10 @@ use tail::FileId;
 use tokio::time::{Instant, sleep_until};
 use tracing::info;
 
+use super::writing::Writing;
 use super::{Event, Pump, now};
 use crate::keeper;
+use crate::processor::Piece;
 
 /// Between two looks at the files while lingering.
 const LINGER_INTERVAL: Duration = Duration::from_millis(50);
@@ -66,12 +68,11 @@ impl Pump {
         self.pass_until_flushed(until).await;
         let mut partials = self.tailer.held_partials();
         while let Some(id) = partials.pop() {
-            let (batch, recorder) = (&mut self.state.filling, &mut self.recorder);
-            let metadata = &mut self.metadata;
+            let (batch, way, metrics) = (&mut self.state.filling, &mut self.way, &self.metrics);
             self.tailer.read_held(id, now(), |source, line| {
-                super::begin(recorder, metadata, source);
-                batch.begin(recorder.head());
-                batch.add(|out| recorder.write(line, out));
+                let mut writing = Writing::begin(way, source, batch, now());
+                writing.add(&Piece::from(line));
+                writing.end(metrics);
                 tail::Flow::Stop
             });
             if self.state.filling.is_full() || partials.is_empty() {

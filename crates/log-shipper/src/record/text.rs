@@ -3,18 +3,36 @@
 //!
 //! All that is the same for the lines of one turn of reading is written once and then copied.
 //!
-//! A JSON record holds `time` (RFC 3339 UTC, when the line was read), `file` (the path as
-//! discovered), `stream` (the file's name without its ending), `kubernetes` (what is known of the
-//! pod), the labels, `offset` (of the line's first byte), `message` (the line without its end), and
-//! where they apply `id`, `partial` and `split`. Bytes that are not UTF-8 become U+FFFD in it; the raw forms keep every byte.
+//! A JSON record holds `time` (RFC 3339 UTC, as the line says or when it was read), `file` (the path
+//! as discovered), `stream` (the file's name without its ending), `kubernetes` (what is known of
+//! the pod), the labels, `offset` (of the line's first byte), what was parsed of the line, `message`
+//! (the line without its end, or the part of it that is one), and where they apply `id`, `partial`,
+//! `split`, `cut` and `unparsed`. Bytes that are not UTF-8 become U+FFFD in it; the raw forms keep
+//! every byte.
 
 use std::time::SystemTime;
 
 use serde_json::Map;
-use tail::{Line, Part, Source};
+use tail::Source;
 
-use super::{labels_fragment, record_id, stream, text, write_string};
+use super::{Entry, is_label, labels_fragment, record_id, stream, write_key, write_string};
 use crate::metadata::Pod;
+
+/// Fields that a record has by itself.
+pub(crate) const RESERVED: [&str; 12] = [
+    "message",
+    "file",
+    "offset",
+    "time",
+    "stream",
+    "partial",
+    "split",
+    "id",
+    "level",
+    "kubernetes",
+    "cut",
+    "unparsed",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -38,6 +56,8 @@ pub(crate) struct TextRecorder {
     fields: Vec<u8>,
     /// What stands before the offset, or before the line, in this turn.
     envelope: Vec<u8>,
+    /// When the lines of this turn were read.
+    time: Vec<u8>,
     file_id: u64,
 }
 
@@ -49,7 +69,8 @@ impl TextRecorder {
     ) -> TextRecorder {
         let fields = labels_fragment(labels, &Map::new());
         let labels = labels.to_vec();
-        TextRecorder { format, record_id, labels, fields, envelope: Vec::new(), file_id: 0 }
+        let (envelope, time) = (Vec::new(), Vec::new());
+        TextRecorder { format, record_id, labels, fields, envelope, time, file_id: 0 }
     }
 
     pub(crate) fn describe(&mut self, pod: &Pod) {
@@ -68,9 +89,9 @@ impl TextRecorder {
                 self.envelope.extend_from_slice(b": ");
             }
             Format::Json => {
+                self.time.clear();
                 let time = humantime::format_rfc3339_millis(time).to_string();
-                self.envelope.extend_from_slice(b"{\"time\":\"");
-                self.envelope.extend_from_slice(time.as_bytes());
+                self.time.extend_from_slice(time.as_bytes());
                 self.envelope.extend_from_slice(b"\",\"file\":");
                 write_string(&path, &mut self.envelope);
                 self.envelope.extend_from_slice(b",\"stream\":");
@@ -82,42 +103,60 @@ impl TextRecorder {
         }
     }
 
-    /// Appends the record of a line. Says whether bytes had to be replaced.
-    pub(crate) fn write(&self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
-        if self.format == Format::Nothing {
-            return false;
-        }
-        out.extend_from_slice(&self.envelope);
-        let replaced = match self.format {
-            Format::Raw | Format::Prefixed | Format::Nothing => {
-                out.extend_from_slice(line.bytes);
-                false
-            }
-            Format::Json => self.write_json(line, out),
-        };
-        out.push(b'\n');
-        replaced
+    pub(crate) fn takes_text(&self) -> bool {
+        self.format == Format::Json
     }
 
-    fn write_json(&self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
-        let mut digits = itoa::Buffer::new();
-        let offset = digits.format(line.offset).as_bytes();
-        out.extend_from_slice(offset);
+    /// Appends the record of an entry.
+    pub(crate) fn write(&self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        match self.format {
+            Format::Nothing => return,
+            Format::Raw | Format::Prefixed => {
+                out.extend_from_slice(&self.envelope);
+                out.extend_from_slice(entry.bytes);
+            }
+            Format::Json => self.write_json(entry, out),
+        }
+        out.push(b'\n');
+    }
+
+    fn write_json(&self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"time\":\"");
+        match entry.time() {
+            Some(time) => time.write_rfc3339(out),
+            None => out.extend_from_slice(&self.time),
+        }
+        out.extend_from_slice(&self.envelope);
+        out.extend_from_slice(itoa::Buffer::new().format(entry.offset).as_bytes());
         if self.record_id {
             out.extend_from_slice(b",\"id\":\"");
-            record_id(self.file_id, line, out);
+            record_id(self.file_id, entry, out);
             out.push(b'"');
         }
-        out.extend_from_slice(b",\"message\":");
-        let (text, replaced) = text(line);
-        write_string(&text, out);
-        match line.part {
-            Part::Whole => {}
-            Part::Partial => out.extend_from_slice(b",\"partial\":true"),
-            Part::Split => out.extend_from_slice(b",\"split\":true"),
+        if let Some(level) = entry.fields.level {
+            out.extend_from_slice(b",\"level\":");
+            write_string(level.as_str(), out);
+        }
+        for (key, value) in entry.fields.entries() {
+            out.push(b',');
+            write_key(key, key.plain(), |key| self.is_taken(key), out);
+            value.write_json(out);
+        }
+        if let Some(message) = entry.message() {
+            out.extend_from_slice(b",\"message\":");
+            write_string(message, out);
+        }
+        for mark in entry.marks() {
+            out.extend_from_slice(b",\"");
+            out.extend_from_slice(mark.as_bytes());
+            out.extend_from_slice(b"\":true");
         }
         out.push(b'}');
-        replaced
+    }
+
+    /// A record has a field of this name by itself.
+    fn is_taken(&self, key: &str) -> bool {
+        RESERVED.contains(&key) || is_label(&self.labels, key)
     }
 }
 
@@ -126,23 +165,27 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
+    use event::{Fields, Parser};
     use proptest::prelude::*;
+    use tail::{Line, Part};
 
     use super::*;
+    use crate::record::{Parsed, plain, text};
 
     fn source() -> Source {
         Source { path: PathBuf::from("/logs/a \"b\".log"), group: 0, file_id: 0xab }
     }
 
-    fn written(recorder: &mut TextRecorder, bytes: &[u8], part: Part) -> (Vec<u8>, bool) {
+    fn written(recorder: &mut TextRecorder, bytes: &[u8], part: Part) -> Vec<u8> {
         recorder.begin(&source(), SystemTime::UNIX_EPOCH + Duration::from_millis(1_500));
-        let mut out = Vec::new();
-        let replaced = recorder.write(&Line { bytes, offset: 42, part }, &mut out);
-        (out, replaced)
+        let (mut out, fields) = (Vec::new(), Fields::default());
+        let (text, _replaced) = text(Line { bytes, offset: 42, part }.text());
+        recorder.write(&Entry { bytes, part, ..plain(&text, 42, &fields) }, &mut out);
+        out
     }
 
     fn json(recorder: &mut TextRecorder, bytes: &[u8], part: Part) -> serde_json::Value {
-        let (out, _) = written(recorder, bytes, part);
+        let out = written(recorder, bytes, part);
         assert_eq!(out.last(), Some(&b'\n'));
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
         serde_json::from_slice(&out).unwrap()
@@ -152,10 +195,10 @@ mod tests {
     fn raw_forms_keep_every_byte() {
         let bytes = b"\xff\0 x\r";
         let mut raw = TextRecorder::new(Format::Raw, false, &[]);
-        assert_eq!(written(&mut raw, bytes, Part::Whole), (b"\xff\0 x\r\n".to_vec(), false));
+        assert_eq!(written(&mut raw, bytes, Part::Whole), b"\xff\0 x\r\n");
         let mut prefixed = TextRecorder::new(Format::Prefixed, false, &[]);
         let expected = b"/logs/a \"b\".log: \xff\0 x\r\n".to_vec();
-        assert_eq!(written(&mut prefixed, bytes, Part::Whole), (expected, false));
+        assert_eq!(written(&mut prefixed, bytes, Part::Whole), expected);
     }
 
     #[test]
@@ -176,15 +219,39 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_marked_and_bad_bytes_replaced_and_reported() {
+    fn what_was_parsed_are_fields() {
+        let labels = [("app".to_owned(), "web".to_owned())];
+        let mut recorder = TextRecorder::new(Format::Json, false, &labels);
+        recorder.begin(&source(), SystemTime::UNIX_EPOCH);
+        let line =
+            r#"{"ts":"2026-11-23T10:00:00Z","level":"warn","msg":"a","app":1,"file":"b","n":{}}"#;
+        let (mut fields, mut out) = (Fields::default(), Vec::new());
+        Parser::from_setting("json", event::Offset::UTC).unwrap().parse(line, &mut fields).unwrap();
+        recorder.write(&Entry { parsed: Parsed::Done, ..plain(line, 7, &fields) }, &mut out);
+        let record: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let expected = serde_json::json!({
+            "time": "2026-11-23T10:00:00Z",
+            "file": "/logs/a \"b\".log",
+            "stream": "a \"b\"",
+            "app": "web",
+            "offset": 7,
+            "level": "warn",
+            "app_": 1,
+            "file_": "b",
+            "n": {},
+            "message": "a",
+        });
+        assert_eq!(record, expected);
+    }
+
+    #[test]
+    fn pieces_are_marked_and_bad_bytes_replaced() {
         let mut recorder = TextRecorder::new(Format::Json, false, &[]);
         assert_eq!(json(&mut recorder, b"half", Part::Partial)["partial"], true);
         assert_eq!(json(&mut recorder, b"piece\r", Part::Split)["message"], "piece\r");
         assert_eq!(json(&mut recorder, b"piece", Part::Split)["split"], true);
         assert!(json(&mut recorder, b"x", Part::Whole).get("split").is_none());
-        let (out, replaced) = written(&mut recorder, b"\xff\xfe\x80\x00\x01\xc3", Part::Whole);
-        assert!(replaced);
-        let record: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let record = json(&mut recorder, b"\xff\xfe\x80\x00\x01\xc3", Part::Whole);
         assert_eq!(record["message"], "\u{fffd}\u{fffd}\u{fffd}\0\u{1}\u{fffd}");
     }
 

@@ -11,14 +11,28 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 use sidecar_runtime::StartError;
-use tail::{Line, Part, Source};
+use tail::Source;
 
 use super::http::{Poster, detail, refused};
 use super::{Answer, Refusal, Rejected};
 use crate::batch::Records;
 use crate::config::HttpConfig;
 use crate::metadata::Pod;
-use crate::record::{labels_fragment, record_id, text, write_string};
+use crate::record::{Entry, is_label, labels_fragment, record_id, write_key, write_string};
+
+/// Fields that a document has by itself.
+const RESERVED: [&str; 8] = [
+    "@timestamp",
+    "message",
+    "log",
+    "log.file",
+    "log.file.path",
+    "log.offset",
+    "log.level",
+    "log.flags",
+];
+/// Objects that it has if the pod is known.
+const OBJECTS: [&str; 3] = ["kubernetes", "orchestrator", "container"];
 
 /// Writes an action and a document.
 #[derive(Debug)]
@@ -28,13 +42,16 @@ pub(crate) struct BulkRecorder {
     fields: Vec<u8>,
     /// The document up to its offset.
     envelope: Vec<u8>,
+    /// When the lines of this turn were read.
+    time: String,
     file_id: u64,
 }
 
 impl BulkRecorder {
     pub(crate) fn new(labels: &[(String, String)]) -> BulkRecorder {
         let fields = labels_fragment(labels, &Map::new());
-        BulkRecorder { labels: labels.to_vec(), fields, envelope: Vec::new(), file_id: 0 }
+        let (labels, time) = (labels.to_vec(), String::new());
+        BulkRecorder { labels, fields, envelope: Vec::new(), time, file_id: 0 }
     }
 
     pub(crate) fn describe(&mut self, pod: &Pod) {
@@ -43,31 +60,51 @@ impl BulkRecorder {
 
     pub(crate) fn begin(&mut self, source: &Source, time: SystemTime) {
         self.file_id = source.file_id;
-        let time = humantime::format_rfc3339_millis(time);
+        self.time = humantime::format_rfc3339_millis(time).to_string();
         self.envelope.clear();
-        self.envelope.extend_from_slice(format!("{{\"@timestamp\":\"{time}\",").as_bytes());
+        self.envelope.extend_from_slice(b"\",");
         self.envelope.extend_from_slice(&self.fields);
         self.envelope.extend_from_slice(b"\"log\":{\"file\":{\"path\":");
         write_string(&source.path.to_string_lossy(), &mut self.envelope);
         self.envelope.extend_from_slice(b"},\"offset\":");
     }
 
-    pub(crate) fn write(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn write(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"create\":{\"_id\":\"");
-        record_id(self.file_id, line, out);
-        out.extend_from_slice(b"\"}}\n");
+        record_id(self.file_id, entry, out);
+        out.extend_from_slice(b"\"}}\n{\"@timestamp\":\"");
+        match entry.time() {
+            Some(time) => time.write_rfc3339(out),
+            None => out.extend_from_slice(self.time.as_bytes()),
+        }
         out.extend_from_slice(&self.envelope);
-        out.extend_from_slice(itoa::Buffer::new().format(line.offset).as_bytes());
-        out.extend_from_slice(match line.part {
-            Part::Whole => &b""[..],
-            Part::Partial => b",\"flags\":[\"partial\"]",
-            Part::Split => b",\"flags\":[\"split\"]",
-        });
-        out.extend_from_slice(b"},\"message\":");
-        let (text, replaced) = text(line);
-        write_string(&text, out);
+        out.extend_from_slice(itoa::Buffer::new().format(entry.offset).as_bytes());
+        if let Some(level) = entry.fields.level {
+            out.extend_from_slice(b",\"level\":");
+            write_string(level.as_str(), out);
+        }
+        let mut flags = entry.marks().peekable();
+        if flags.peek().is_some() {
+            let flags: Vec<_> = flags.map(|flag| format!("\"{flag}\"")).collect();
+            out.extend_from_slice(format!(",\"flags\":[{}]", flags.join(",")).as_bytes());
+        }
+        out.push(b'}');
+        for (key, value) in entry.fields.entries() {
+            out.push(b',');
+            write_key(key, key.ecs(), |key| self.is_taken(key), out);
+            value.write_json(out);
+        }
+        if let Some(message) = entry.message() {
+            out.extend_from_slice(b",\"message\":");
+            write_string(message, out);
+        }
         out.extend_from_slice(b"}\n");
-        replaced
+    }
+
+    /// A document has a field of this name by itself, or an object that it would be in.
+    fn is_taken(&self, key: &str) -> bool {
+        let first = key.split('.').next().unwrap_or_default();
+        RESERVED.contains(&key) || OBJECTS.contains(&first) || is_label(&self.labels, key)
     }
 }
 

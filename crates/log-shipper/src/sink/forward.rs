@@ -19,11 +19,13 @@ use std::time::{Duration, SystemTime};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::{Buf, Bytes};
+use event::{Key, Value as Typed};
 use net::Dialer;
 use ring::rand::{SecureRandom, SystemRandom};
 use rmp::encode;
+use serde_json::Value;
 use sidecar_runtime::StartError;
-use tail::{Line, Part, Source};
+use tail::Source;
 use tokio::time::Instant;
 
 use self::session::Session;
@@ -32,7 +34,8 @@ use super::{Answer, Refusal};
 use crate::batch::Records;
 use crate::compress::{Codec, Compressor};
 use crate::config::ForwardConfig;
-use crate::record::{Stamps, record_id, stream, text};
+use crate::metadata::Pod;
+use crate::record::{Entry, RESERVED, Stamps, is_label, record_id, stream};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages that are sent before the answer to the first is read. Their answers fit into a socket's
@@ -43,6 +46,8 @@ const CHUNK_BYTES: usize = 16;
 /// What stands for the stream in `--forward-tag`.
 const STREAM: &str = "{stream}";
 const NANOS: u64 = 1_000_000_000;
+/// `file`, `stream` and `offset`.
+const OWN_FIELDS: usize = 3;
 const IN_MEMORY: &str = "a vector takes every byte";
 
 /// Writes entries.
@@ -50,9 +55,10 @@ const IN_MEMORY: &str = "a vector takes every byte";
 pub(crate) struct ForwardRecorder {
     tag: String,
     record_id: bool,
-    /// Key and value of each label.
-    labels: Vec<u8>,
-    labels_count: u32,
+    labels: Vec<(String, String)>,
+    /// Key and value of each label and of what is known of the pod.
+    constant: Vec<u8>,
+    constant_count: usize,
     /// The tag of this turn.
     head: Vec<u8>,
     /// The fields that are the same for all records of this turn.
@@ -65,21 +71,35 @@ pub(crate) struct ForwardRecorder {
 
 impl ForwardRecorder {
     pub(crate) fn new(tag: &str, record_id: bool, labels: &[(String, String)]) -> ForwardRecorder {
-        let mut fragment = Vec::new();
-        for (key, value) in labels {
-            string(&mut fragment, key);
-            string(&mut fragment, value);
-        }
-        ForwardRecorder {
+        let mut recorder = ForwardRecorder {
             tag: tag.to_owned(),
             record_id,
-            labels: fragment,
-            labels_count: u32::try_from(labels.len()).expect("labels come from a command line"),
+            labels: labels.to_vec(),
+            constant: Vec::new(),
+            constant_count: 0,
             head: Vec::new(),
             fields: Vec::new(),
             file_id: 0,
             stamps: Stamps::default(),
             id: Vec::new(),
+        };
+        recorder.describe(&Pod::default());
+        recorder
+    }
+
+    pub(crate) fn describe(&mut self, pod: &Pod) {
+        self.constant.clear();
+        let pod = pod.json();
+        let pod = pod.iter().filter(|(key, _value)| !is_label(&self.labels, key));
+        self.constant_count = self.labels.len();
+        for (key, value) in pod {
+            string(&mut self.constant, key);
+            json(&mut self.constant, value);
+            self.constant_count += 1;
+        }
+        for (key, value) in &self.labels {
+            string(&mut self.constant, key);
+            string(&mut self.constant, value);
         }
     }
 
@@ -95,7 +115,7 @@ impl ForwardRecorder {
         string(&mut self.fields, &source.path.to_string_lossy());
         string(&mut self.fields, "stream");
         string(&mut self.fields, &stream);
-        self.fields.extend_from_slice(&self.labels);
+        self.fields.extend_from_slice(&self.constant);
         string(&mut self.fields, "offset");
     }
 
@@ -103,14 +123,9 @@ impl ForwardRecorder {
         &self.head
     }
 
-    pub(crate) fn write(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
-        let nanos = self.stamps.next();
-        let (text, replaced) = text(line);
-        let piece = match line.part {
-            Part::Whole => None,
-            Part::Partial => Some("partial"),
-            Part::Split => Some("split"),
-        };
+    pub(crate) fn write(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        let read_at = self.stamps.next();
+        let nanos = entry.nanos().unwrap_or(read_at);
         encode::write_array_len(out, 2).expect(IN_MEMORY);
         encode::write_ext_meta(out, 8, 0).expect(IN_MEMORY);
         // The seconds of EventTime have 32 bits.
@@ -118,23 +133,75 @@ impl ForwardRecorder {
         out.extend_from_slice(&seconds.to_be_bytes());
         let fraction = u32::try_from(nanos % NANOS).expect("below a thousand million");
         out.extend_from_slice(&fraction.to_be_bytes());
-        let count = 4 + self.labels_count + u32::from(self.record_id) + u32::from(piece.is_some());
+        let (fields, message) = (entry.fields, entry.message());
+        let count = OWN_FIELDS
+            + self.constant_count
+            + fields.entries().len()
+            + entry.marks().count()
+            + [self.record_id, fields.level.is_some(), message.is_some()]
+                .map(usize::from)
+                .iter()
+                .sum::<usize>();
+        let count = u32::try_from(count).expect("fields are bounded");
         encode::write_map_len(out, count).expect(IN_MEMORY);
         out.extend_from_slice(&self.fields);
-        encode::write_uint(out, line.offset).expect(IN_MEMORY);
+        encode::write_uint(out, entry.offset).expect(IN_MEMORY);
         if self.record_id {
             string(out, "id");
             self.id.clear();
-            record_id(self.file_id, line, &mut self.id);
+            record_id(self.file_id, entry, &mut self.id);
             string(out, &String::from_utf8_lossy(&self.id));
         }
-        string(out, "message");
-        string(out, &text);
-        if let Some(piece) = piece {
-            string(out, piece);
+        if let Some(level) = fields.level {
+            string(out, "level");
+            string(out, level.as_str());
+        }
+        for (key, field) in fields.entries() {
+            match key {
+                Key::Other(key) if RESERVED.contains(&&**key) || is_label(&self.labels, key) => {
+                    string(out, &format!("{key}_"));
+                }
+                key => string(out, key.plain()),
+            }
+            value(out, field);
+        }
+        if let Some(message) = message {
+            string(out, "message");
+            string(out, message);
+        }
+        for mark in entry.marks() {
+            string(out, mark);
             encode::write_bool(out, true).expect(IN_MEMORY);
         }
-        replaced
+    }
+}
+
+fn value(out: &mut Vec<u8>, value: &Typed<'_>) {
+    match value {
+        Typed::Null => encode::write_nil(out).expect(IN_MEMORY),
+        Typed::Bool(on) => encode::write_bool(out, *on).expect(IN_MEMORY),
+        Typed::Integer(number) => {
+            encode::write_sint(out, *number).expect(IN_MEMORY);
+        }
+        Typed::Number(_) if value.as_f64().is_some() => {
+            encode::write_f64(out, value.as_f64().unwrap_or_default()).expect(IN_MEMORY);
+        }
+        value => string(out, &value.text()),
+    }
+}
+
+/// What is known of a pod: objects of strings.
+fn json(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Object(inner) => {
+            let count = u32::try_from(inner.len()).expect("what is known of a pod is bounded");
+            encode::write_map_len(out, count).expect(IN_MEMORY);
+            for (key, value) in inner {
+                string(out, key);
+                json(out, value);
+            }
+        }
+        value => string(out, value.as_str().unwrap_or_default()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Loki's push API, as snappy-compressed protobuf or as JSON.
 //!
 //! The stream's labels are those of `--label`, `filename` and a few of the pod, which stay the same;
-//! all else is in the line or in its structured metadata: the rest of what is known of the pod, and
-//! whether a line is only a piece. A head is the labels of a stream, so one push holds each stream's
+//! all else is in the line or in its structured metadata: the rest of what is known of the pod, what
+//! was parsed of the line, and whether it is only a piece. A head is the labels of a stream, so one push holds each stream's
 //! records once as they come.
 //!
 //! Loki stores what it can of a push and answers 400 if there was a line that it will never take
@@ -12,11 +12,13 @@
 //! Messages: `PushRequest { streams = 1 }`, `Stream { labels = 1, entries = 2 }`, `Entry {
 //! timestamp = 1, line = 2, structuredMetadata = 3 }` of Loki's `pkg/push/push.proto`.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use event::Key;
 use sidecar_runtime::StartError;
-use tail::{Line, Part, Source};
+use tail::Source;
 
 use super::Answer;
 use super::http::Poster;
@@ -24,9 +26,13 @@ use crate::batch::Records;
 use crate::config::{Encoding, HttpConfig};
 use crate::metadata::Pod;
 use crate::protobuf;
-use crate::record::{Stamps, is_label, text, write_string};
+use crate::record::{Entry, Stamps, is_label, write_string};
 
 const NANOS: u64 = 1_000_000_000;
+/// Parsed fields of an entry: Loki takes 128 pairs by default, and a pod has some.
+const FIELDS_MAX: usize = 64;
+/// Bytes of all pairs of an entry, about half of what Loki takes by default.
+const METADATA_BYTES_MAX: usize = 32 << 10;
 
 /// Writes entries.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub(crate) struct LokiRecorder {
     /// The labels of this turn's stream.
     head: Vec<u8>,
     stamps: Stamps,
+    /// Times with a fraction of a second have been seen.
+    is_fine: bool,
 }
 
 impl LokiRecorder {
@@ -50,6 +58,7 @@ impl LokiRecorder {
             metadata: Vec::new(),
             head: Vec::new(),
             stamps: Stamps::default(),
+            is_fine: false,
         }
     }
 
@@ -92,45 +101,78 @@ impl LokiRecorder {
         &self.head
     }
 
-    pub(crate) fn write(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
-        let nanos = self.stamps.next();
-        let (text, replaced) = text(line);
-        let piece = match line.part {
-            Part::Whole => None,
-            Part::Partial => Some("partial"),
-            Part::Split => Some("split"),
-        };
-        let (encoding, fixed) = (self.encoding, &self.metadata);
-        let fixed_and_piece = |out: &mut Vec<u8>| {
-            out.extend_from_slice(fixed);
-            if let Some(piece) = piece {
-                metadata(encoding, piece, "true", out);
-            }
-        };
-        match encoding {
+    pub(crate) fn write(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        let nanos = self.nanos(entry);
+        match self.encoding {
             Encoding::Protobuf => protobuf::message(out, 2, |out| {
                 protobuf::message(out, 1, |out| {
                     protobuf::integer(out, 1, nanos / NANOS);
                     protobuf::integer(out, 2, nanos % NANOS);
                 });
-                protobuf::bytes(out, 2, text.as_bytes());
-                fixed_and_piece(out);
+                protobuf::bytes(out, 2, entry.text.as_bytes());
+                self.write_metadata(entry, out);
             }),
             Encoding::Json => {
                 out.extend_from_slice(format!("[\"{nanos}\",").as_bytes());
-                write_string(&text, out);
-                if piece.is_some() || !fixed.is_empty() {
-                    out.extend_from_slice(b",{");
-                    fixed_and_piece(out);
+                write_string(entry.text, out);
+                out.extend_from_slice(b",{");
+                let before = out.len();
+                self.write_metadata(entry, out);
+                if out.len() > before {
                     // The comma behind the last.
                     out.pop();
-                    out.push(b'}');
+                    out.extend_from_slice(b"}],");
+                } else {
+                    out.truncate(before - 2);
+                    out.extend_from_slice(b"],");
                 }
-                out.extend_from_slice(b"],");
             }
         }
-        replaced
     }
+
+    /// The time of an entry. Of equal lines of one time Loki keeps one, and most logs count in
+    /// seconds; so what a time leaves open is filled from the line's offset, which differs from
+    /// line to line and stays the same when the line is read again.
+    fn nanos(&mut self, entry: &Entry<'_>) -> u64 {
+        let Some(nanos) = entry.nanos() else { return self.stamps.next() };
+        self.is_fine |= nanos % NANOS != 0;
+        let open = match nanos {
+            _ if nanos % NANOS == 0 && !self.is_fine => NANOS,
+            _ if nanos % 1_000_000 == 0 => 1_000_000,
+            _ if nanos % 1_000 == 0 => 1_000,
+            _ => 1,
+        };
+        nanos + entry.offset % open
+    }
+
+    /// Of what was parsed, as much as Loki takes by its defaults.
+    fn write_metadata(&self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        let before = out.len();
+        out.extend_from_slice(&self.metadata);
+        let marks = entry.marks().map(|mark| (mark, "true"));
+        let level = entry.fields.level.map(|level| ("level", level.as_str()));
+        for (key, value) in marks.chain(level) {
+            metadata(self.encoding, key, value, out);
+        }
+        for (key, value) in entry.fields.entries().iter().take(FIELDS_MAX) {
+            let end = out.len();
+            let name: Cow<'_, str> = match key {
+                Key::Known(name) => name.plain.into(),
+                Key::Other(key) => metadata_name(key).into(),
+            };
+            metadata(self.encoding, &name, &value.text(), out);
+            if out.len() - before > METADATA_BYTES_MAX {
+                out.truncate(end);
+            }
+        }
+    }
+}
+
+/// Letters, digits and underscores, not beginning with a digit.
+fn metadata_name(key: &str) -> String {
+    let fits = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let first = key.chars().next().filter(char::is_ascii_digit).map(|_digit| '_');
+    first.into_iter().chain(key.chars().map(fits)).collect()
 }
 
 /// Appends a pair of an entry's structured metadata: its field 3, or a field with a comma behind it.

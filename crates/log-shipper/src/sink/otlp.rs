@@ -13,9 +13,10 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use event::Value as Typed;
 use serde_json::Value;
 use sidecar_runtime::StartError;
-use tail::{Line, Part, Source};
+use tail::Source;
 
 use super::http::Poster;
 use super::{Answer, Rejected};
@@ -23,7 +24,7 @@ use crate::batch::Records;
 use crate::config::{Encoding, HttpConfig};
 use crate::metadata::Pod;
 use crate::protobuf::{self, Value as Field, next_field};
-use crate::record::{Stamps, is_label, record_id, text, write_string};
+use crate::record::{Entry, Stamps, is_label, record_id, write_string};
 
 const SCOPE: &str = "log-shipper";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -72,10 +73,12 @@ impl OtlpRecorder {
         resource.clear();
         match self.encoding {
             Encoding::Protobuf => protobuf::message(resource, 1, |out| {
-                all().for_each(|(key, value)| key_value(1, key, value, out));
+                all().for_each(|(key, value)| key_value(1, key, &Typed::from(value.as_str()), out));
             }),
             Encoding::Json => {
-                all().for_each(|(key, value)| attribute(self.encoding, key, value, resource));
+                all().for_each(|(key, value)| {
+                    attribute(Encoding::Json, key, &Typed::from(value.as_str()), resource);
+                });
                 resource.pop();
             }
         }
@@ -86,76 +89,118 @@ impl OtlpRecorder {
         self.file_id = source.file_id;
         self.attributes.clear();
         let path = source.path.to_string_lossy();
-        attribute(self.encoding, "log.file.path", &path, &mut self.attributes);
+        attribute(self.encoding, "log.file.path", &Typed::from(&*path), &mut self.attributes);
     }
 
     pub(crate) fn head(&self) -> &[u8] {
         &self.resource
     }
 
-    pub(crate) fn write(&mut self, line: &Line<'_>, out: &mut Vec<u8>) -> bool {
-        let (text, replaced) = text(line);
-        let encoding = self.encoding;
+    pub(crate) fn write(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
         self.id.clear();
         if self.record_id {
-            record_id(self.file_id, line, &mut self.id);
+            record_id(self.file_id, entry, &mut self.id);
         }
-        let (nanos, id, fixed) = (self.stamps.next(), &self.id, &self.attributes);
-        let attributes = |out: &mut Vec<u8>| {
-            out.extend_from_slice(fixed);
-            if !id.is_empty() {
-                attribute(encoding, "log.record.uid", &String::from_utf8_lossy(id), out);
-            }
-            match line.part {
-                Part::Whole => {}
-                Part::Partial => attribute(encoding, "log.partial", "true", out),
-                Part::Split => attribute(encoding, "log.split", "true", out),
-            }
-        };
-        match encoding {
+        let observed = self.stamps.next();
+        let time = entry.nanos().unwrap_or(observed);
+        let level = entry.fields.level;
+        let body = entry.message().unwrap_or(entry.text);
+        match self.encoding {
             Encoding::Protobuf => protobuf::message(out, 2, |out| {
-                protobuf::fixed64(out, 1, nanos);
-                protobuf::message(out, 5, |out| protobuf::bytes(out, 1, text.as_bytes()));
-                attributes(out);
-                protobuf::fixed64(out, 11, nanos);
+                protobuf::fixed64(out, 1, time);
+                if let Some(level) = level {
+                    protobuf::integer(out, 2, u64::from(level.otel()));
+                    protobuf::bytes(out, 3, level.as_str().as_bytes());
+                }
+                protobuf::message(out, 5, |out| protobuf::bytes(out, 1, body.as_bytes()));
+                self.write_attributes(entry, out);
+                protobuf::fixed64(out, 11, observed);
             }),
             Encoding::Json => {
                 let times = format!(
-                    "{{\"timeUnixNano\":\"{nanos}\",\"observedTimeUnixNano\":\"{nanos}\",\
-                     \"body\":{{\"stringValue\":"
+                    "{{\"timeUnixNano\":\"{time}\",\"observedTimeUnixNano\":\"{observed}\","
                 );
                 out.extend_from_slice(times.as_bytes());
-                write_string(&text, out);
+                if let Some(level) = level {
+                    let (number, text) = (level.otel(), level.as_str());
+                    let severity =
+                        format!("\"severityNumber\":{number},\"severityText\":\"{text}\",");
+                    out.extend_from_slice(severity.as_bytes());
+                }
+                out.extend_from_slice(b"\"body\":{\"stringValue\":");
+                write_string(body, out);
                 out.extend_from_slice(b"},\"attributes\":[");
-                attributes(out);
+                self.write_attributes(entry, out);
                 // The comma behind the last.
                 out.pop();
                 out.extend_from_slice(b"]},");
             }
         }
-        replaced
+    }
+
+    fn write_attributes(&self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        let encoding = self.encoding;
+        out.extend_from_slice(&self.attributes);
+        if !self.id.is_empty() {
+            let id = String::from_utf8_lossy(&self.id);
+            attribute(encoding, "log.record.uid", &Typed::from(&*id), out);
+        }
+        for mark in entry.marks() {
+            attribute(encoding, &format!("log.{mark}"), &Typed::Bool(true), out);
+        }
+        for (key, value) in entry.fields.entries() {
+            attribute(encoding, key.otel(), value, out);
+        }
     }
 }
 
 /// Appends an attribute: field 6 of a record, or an element of a list with a comma behind it.
-fn attribute(encoding: Encoding, key: &str, value: &str, out: &mut Vec<u8>) {
+fn attribute(encoding: Encoding, key: &str, value: &Typed<'_>, out: &mut Vec<u8>) {
     match encoding {
         Encoding::Protobuf => key_value(6, key, value, out),
         Encoding::Json => {
             out.extend_from_slice(b"{\"key\":");
             write_string(key, out);
-            out.extend_from_slice(b",\"value\":{\"stringValue\":");
-            write_string(value, out);
+            out.extend_from_slice(b",\"value\":{");
+            match value {
+                Typed::Bool(on) => out.extend_from_slice(format!("\"boolValue\":{on}").as_bytes()),
+                Typed::Integer(number) => {
+                    // 64-bit integers are strings in protobuf's JSON.
+                    out.extend_from_slice(format!("\"intValue\":\"{number}\"").as_bytes());
+                }
+                value => match double(value) {
+                    Some(number) => {
+                        out.extend_from_slice(format!("\"doubleValue\":{number}").as_bytes());
+                    }
+                    None => {
+                        out.extend_from_slice(b"\"stringValue\":");
+                        write_string(&value.text(), out);
+                    }
+                },
+            }
             out.extend_from_slice(b"}},");
         }
     }
 }
 
-fn key_value(field: u8, key: &str, value: &str, out: &mut Vec<u8>) {
+/// A `KeyValue` with its `AnyValue`.
+fn key_value(field: u8, key: &str, value: &Typed<'_>, out: &mut Vec<u8>) {
     protobuf::message(out, field, |out| {
         protobuf::bytes(out, 1, key.as_bytes());
-        protobuf::message(out, 2, |out| protobuf::bytes(out, 1, value.as_bytes()));
+        protobuf::message(out, 2, |out| match value {
+            Typed::Bool(on) => protobuf::integer(out, 2, u64::from(*on)),
+            Typed::Integer(number) => protobuf::integer(out, 3, number.cast_unsigned()),
+            value => match double(value) {
+                Some(number) => protobuf::fixed64(out, 4, number.to_bits()),
+                None => protobuf::bytes(out, 1, value.text().as_bytes()),
+            },
+        });
     });
+}
+
+/// A number that is not whole.
+fn double(value: &Typed<'_>) -> Option<f64> {
+    matches!(value, Typed::Number(_)).then(|| value.as_f64())?.filter(|number| number.is_finite())
 }
 
 #[derive(Debug)]

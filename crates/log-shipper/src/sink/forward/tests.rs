@@ -1,9 +1,12 @@
 use std::path::PathBuf;
 
+use event::Fields;
 use rmpv::Value;
 use rmpv::decode::read_value;
+use tail::{Line, Part};
 
 use super::*;
+use crate::record::{plain, text};
 
 fn map(fields: Vec<(&str, Value)>) -> Value {
     Value::Map(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
@@ -20,8 +23,9 @@ fn an_entry_says_what_when_and_where() {
     assert_eq!(recorder.head(), b"a.my_app.1.b");
     let mut out = Vec::new();
     for (bytes, part) in [(&b"caf\xc3\xa9\r"[..], Part::Whole), (b"\xff", Part::Partial)] {
-        let replaced = recorder.write(&Line { bytes, offset: 70_000, part }, &mut out);
-        assert_eq!(replaced, part == Part::Partial);
+        let (fields, line) = (Fields::default(), Line { bytes, offset: 70_000, part });
+        let (text, _replaced) = text(line.text());
+        recorder.write(&Entry { bytes, part, ..plain(&text, 70_000, &fields) }, &mut out);
     }
     let mut rest = &out[..];
     for (fraction, id, message, partial) in [

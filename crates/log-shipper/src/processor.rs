@@ -1,0 +1,127 @@
+//! From what was read to what is shipped: parse, filter, and have the record written.
+//!
+//! In: a line, or lines that were joined. Out: one record in the batch, or the reason why there is
+//! none; either way the bytes count as done with. A line that is not of the form that its file
+//! should have is shipped as it is, marked and counted: a parser costs no line.
+//!
+//! Which parser is for a file is decided by its path at each turn of reading, by the first rule that
+//! matches. Patterns of filters see the line as it stands in the file.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use event::filter::{Candidate, DropReason, Filter};
+use event::{Fields, Parser, Timestamp};
+use tail::{Line, Part, Source};
+
+use crate::batch::Batch;
+use crate::record::{Entry, Parsed, Recorder, text};
+
+/// What is done with lines on their way.
+#[derive(Debug)]
+pub(crate) struct Processor {
+    pub(crate) rules: Vec<ParseRule>,
+    pub(crate) filter: Option<Filter>,
+    state: State,
+}
+
+/// A parser and the files that it is for.
+#[derive(Debug)]
+pub(crate) struct ParseRule {
+    /// All files if there is none.
+    pub(crate) files: Option<glob::Pattern>,
+    pub(crate) parser: Parser,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Of this turn.
+    rule: Option<usize>,
+    file_id: u64,
+    /// Memory for the next record.
+    fields: Fields<'static>,
+}
+
+/// A line on its way, or lines that were joined.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece<'a> {
+    /// With CR, if the line has one.
+    pub(crate) bytes: &'a [u8],
+    /// Without.
+    pub(crate) text: &'a [u8],
+    pub(crate) offset: u64,
+    pub(crate) part: Part,
+    /// Said of the line outside of its text.
+    pub(crate) time: Option<Timestamp>,
+    pub(crate) is_cut: bool,
+}
+
+impl<'a> From<&Line<'a>> for Piece<'a> {
+    fn from(line: &Line<'a>) -> Piece<'a> {
+        let Line { bytes, offset, part } = *line;
+        Piece { bytes, text: line.text(), offset, part, time: None, is_cut: false }
+    }
+}
+
+/// What became of a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Processed {
+    Shipped {
+        /// Bytes that are not UTF-8 were.
+        replaced: bool,
+        unparsed: bool,
+    },
+    Dropped(DropReason),
+}
+
+impl Processor {
+    pub(crate) fn new(rules: Vec<ParseRule>, filter: Option<Filter>) -> Processor {
+        Processor { rules, filter, state: State::default() }
+    }
+
+    /// Begins a turn: the lines that follow are of `source`.
+    pub(crate) fn begin(&mut self, source: &Source) {
+        let is_for = |rule: &ParseRule| {
+            rule.files.as_ref().is_none_or(|files| files.matches_path(&source.path))
+        };
+        self.state.rule = self.rules.iter().position(is_for);
+        self.state.file_id = source.file_id;
+    }
+
+    /// Adds the record of a piece to the batch, unless it is dropped.
+    pub(crate) fn process(
+        &mut self,
+        piece: &Piece<'_>,
+        now: Instant,
+        recorder: &mut Recorder,
+        batch: &mut Batch,
+    ) -> Processed {
+        let parser = self.state.rule.map(|rule| &mut self.rules[rule].parser);
+        let (text, replaced) = match parser.is_some() || recorder.takes_text() {
+            true => text(piece.text),
+            false => (Cow::Borrowed(""), false),
+        };
+        let mut fields = std::mem::take(&mut self.state.fields).recycle();
+        let parsed = match parser.map(|parser| parser.parse(&text, &mut fields)) {
+            None => Parsed::Not,
+            Some(Ok(())) => Parsed::Done,
+            Some(Err(_unparsed)) => Parsed::Failed,
+        };
+        fields.time = fields.time.or(piece.time);
+        let candidate = Candidate {
+            file: self.state.file_id,
+            offset: piece.offset,
+            text: piece.text,
+            fields: &fields,
+        };
+        let dropped = self.filter.as_mut().and_then(|filter| filter.drops(&candidate, now));
+        if dropped.is_none() {
+            let Piece { bytes, offset, part, is_cut, .. } = *piece;
+            let entry = Entry { bytes, text: &text, offset, part, fields: &fields, parsed, is_cut };
+            batch.add(|out| recorder.write(&entry, out));
+        }
+        self.state.fields = fields.recycle();
+        let unparsed = parsed == Parsed::Failed;
+        dropped.map_or(Processed::Shipped { replaced, unparsed }, Processed::Dropped)
+    }
+}
