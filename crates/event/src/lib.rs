@@ -16,6 +16,7 @@ pub mod multiline;
 pub mod name;
 mod parser;
 mod pattern;
+pub mod redact;
 mod time;
 mod value;
 
