@@ -63,6 +63,7 @@ impl Sidecar for LogShipper {
     const ADMIN_PORT: u16 = 9180;
     const SECTIONS: Option<&'static str> = Some("sinks");
     const PEER_VARIABLES: &'static [(&'static str, &'static str)] = DOWNWARD_VARIABLES;
+    const SECRETS: &'static [&'static str] = &["header"];
     type Args = Args;
     type Config = Configs;
 

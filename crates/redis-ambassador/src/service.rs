@@ -41,6 +41,7 @@ impl Sidecar for RedisAmbassador {
     const ABOUT: &'static str = "Shards an app's Redis commands over many servers";
     const ADMIN_PORT: u16 = 9181;
     const PEER_VARIABLES: &'static [(&'static str, &'static str)] = PEER_VARIABLES;
+    const SECRETS: &'static [&'static str] = &["redis-auth"];
     type Args = Args;
     type Config = Config;
 

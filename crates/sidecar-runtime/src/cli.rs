@@ -16,6 +16,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
+use crate::explain::{self, FileValues};
 use crate::listen::{Listen, PASSED, listen};
 use crate::rejections::Rejections;
 use crate::setting;
@@ -72,6 +73,8 @@ pub(crate) enum Parsed<C> {
         log: LogSettings,
         /// Variables with the image's prefix that belong to no flag.
         unknown_variables: Vec<String>,
+        /// What `explain` says, on stdout and before anything else.
+        explained: Option<Vec<u8>>,
         request: Result<Request<C>, Rejections>,
     },
 }
@@ -92,7 +95,7 @@ pub fn command<S: Sidecar>() -> Command {
         .about(S::ABOUT)
         .version(VERSION)
         .disable_help_subcommand(true)
-        .subcommands([check, healthcheck])
+        .subcommands([check, explain::subcommand(), healthcheck])
         .subcommands(S::subcommands().iter().map(own_subcommand))
         .mut_arg("admin_listen", |arg| arg.default_value(default_listen::<S>()))
         .mut_args(|arg| {
@@ -124,23 +127,26 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
         Ok(matches) => matches,
         Err(message) => return Parsed::Print(message.render().to_string()),
     };
+    let mut file = FileValues::default();
     let mut sections = Vec::new();
     if let Some(path) = text_of(innermost(&forgiving), "config") {
         let read = settings_file::read(&path, &command, S::SECTIONS, &mut rejections);
         for default in read.defaults {
+            file.ids.insert(default.id.clone());
             command = with_default(command, default, innermost(&forgiving));
         }
-        sections = read.sections;
+        (file.path, sections) = (path, read.sections);
     }
     let matches = match command.clone().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
             reject_usage(&error, &mut rejections);
-            let forgiving = command.ignore_errors(true).try_get_matches_from(arguments);
-            let log =
-                forgiving.map(|matches| LogSettings::of(&matches, &mut Rejections::default()));
-            let log = log.unwrap_or_default();
-            return Parsed::Settled { log, unknown_variables, request: Err(rejections) };
+            let forgiving = command.clone().ignore_errors(true).try_get_matches_from(arguments);
+            let matches = forgiving.unwrap_or_default();
+            let log = LogSettings::of(&matches, &mut Rejections::default());
+            let explained = explain::explain(&command, &matches, &file, S::SECRETS, &rejections);
+            let request = Err(rejections);
+            return Parsed::Settled { log, unknown_variables, explained, request };
         }
     };
     let log = LogSettings::of(&matches, &mut rejections);
@@ -155,11 +161,12 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
     });
     let sections = sections.collect();
     let request = request::<S>(&matches, sections, &mut rejections);
+    let explained = explain::explain(&command, &matches, &file, S::SECRETS, &rejections);
     let request = match request {
         Some(request) if rejections.is_empty() => Ok(request),
         _ => Err(rejections),
     };
-    Parsed::Settled { log, unknown_variables, request }
+    Parsed::Settled { log, unknown_variables, explained, request }
 }
 
 /// The arguments of a section: all that holds for the whole, with its own values over it.

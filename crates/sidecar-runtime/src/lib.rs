@@ -11,6 +11,7 @@ mod admin;
 mod backoff;
 mod cli;
 mod exit;
+mod explain;
 mod exposition;
 mod footprint;
 mod front;

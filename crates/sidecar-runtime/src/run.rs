@@ -47,12 +47,14 @@ pub fn main<S: Sidecar>() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let exit = match cli::parse::<S>(arguments) {
         Parsed::Print(text) => say(&Answer::Data(text.into_bytes())),
-        Parsed::Settled { log, unknown_variables, request } => {
+        Parsed::Settled { log, unknown_variables, explained, request } => {
             telemetry::install(log);
             for variable in unknown_variables {
                 tracing::warn!(variable, "Unknown environment variable");
             }
+            let said = explained.map(|explained| say(&Answer::Data(explained)));
             match request {
+                Ok(_) if let Some(said) = said => said,
                 Ok(Request::Run(settings, config)) => run::<S>(settings, config),
                 Ok(Request::Check(config)) => {
                     tracing::info!(?config, "Settings accepted");

@@ -36,13 +36,15 @@ pub trait Sidecar: Sized + 'static {
     /// The list of the settings file whose items are sections, of an image that does its work
     /// several times, each by settings of its own.
     const SECTIONS: Option<&'static str> = None;
+    /// The image's own flags whose values nobody may see, by their long names.
+    const SECRETS: &'static [&'static str] = &[];
     /// The image's own flags as typed: strings, optional strings, lists of strings and booleans.
     /// None may be required. A flag without `env` gets the variable that its long name derives.
     type Args: clap::Args;
     /// The settings in effect. They are logged at the start, so a secret masks itself in `Debug`.
     type Config: Debug;
 
-    /// Subcommands of the image's own, besides `check` and `healthcheck`.
+    /// Subcommands of the image's own, besides `check`, `explain` and `healthcheck`.
     #[must_use]
     fn subcommands() -> Vec<Subcommand<Self::Config>> {
         Vec::new()

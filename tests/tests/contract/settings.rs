@@ -8,6 +8,7 @@ use std::process::Output;
 use e2e::binary::{built, installed};
 use e2e::process::command;
 use e2e::workplace::Workplace;
+use serde_json::Value;
 
 use crate::SUBJECTS;
 use crate::subject::{Subject, complaints, json_lines};
@@ -130,6 +131,60 @@ fn a_flag_beats_a_variable_beats_the_file_beats_the_default() {
             let log = json_lines(str::from_utf8(&output.stderr).unwrap());
             assert_eq!(output.status.code(), Some(1), "{log:?}");
             assert_eq!(log[0]["listen"], expected, "{arguments:?} {variables:?}");
+        }
+    }
+}
+
+/// Both forms, with bad values and without; nothing but the answer is on stdout.
+#[test]
+fn explain_says_where_each_setting_comes_from() {
+    for subject in SUBJECTS {
+        let place = Workplace::new();
+        let file = settings_file(&place, "log-level: loud\n");
+        let config = format!("--config={}", file.display());
+        let grace = subject.variable("shutdown-grace");
+        let variables = [(grace.clone(), "7s")];
+        let arguments = ["explain", "--admin-listen=127.0.0.1:1", &config];
+        let output = subject.run(&arguments, &variables);
+        let table = String::from_utf8(output.stdout).unwrap();
+        let rows: Vec<Vec<&str>> =
+            table.lines().map(|line| line.split_whitespace().collect()).collect();
+        let from_file = format!("{}:", file.display());
+        for expected in [
+            &["admin-listen", "127.0.0.1:1", "flag"][..],
+            &["shutdown-grace", "7s", "variable", &grace],
+            &["log-level", "loud", "file", &from_file, "log-level"],
+            &["log-format", "auto", "default"],
+        ] {
+            assert!(rows.iter().any(|row| row == expected), "{expected:?} in {table}");
+        }
+        let log = json_lines(str::from_utf8(&output.stderr).unwrap());
+        let loud = ("log-level".to_owned(), "loud".to_owned());
+        assert!(complaints(&log).contains(&loud) && output.status.code() == Some(64), "{log:?}");
+        let output = subject.run(&["explain", "--json", "--no-such-flag"], &variables);
+        assert_eq!(output.status.code(), Some(64));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let settings = answer["settings"].as_array().unwrap();
+        let grace = settings.iter().find(|it| it["setting"] == "shutdown-grace").unwrap();
+        assert_eq!((&grace["values"][0], &grace["from"]), (&"7s".into(), &"variable".into()));
+        assert_eq!(answer["rejections"][0]["setting"], "--no-such-flag");
+        let arguments = (subject.idle)(&place);
+        let explain = ["explain"].into_iter().chain(arguments.iter().map(String::as_str));
+        let output = subject.run(&explain.collect::<Vec<_>>(), &[]);
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    }
+}
+
+/// A setting that holds a secret of each binary that has one.
+#[test]
+fn explain_shows_no_secret() {
+    for (name, setting) in [("log-shipper", "header"), ("redis-ambassador", "redis-auth")] {
+        let subject = SUBJECTS.into_iter().find(|subject| subject.name == name).unwrap();
+        let variables = [(subject.variable(setting), "Authorization: hunter2")];
+        for form in [&["explain"][..], &["explain", "--json"]] {
+            let answer = String::from_utf8(subject.run(form, &variables).stdout).unwrap();
+            let is_named = answer.contains(setting) && answer.contains("(hidden)");
+            assert!(is_named && !answer.contains("hunter2"), "{answer}");
         }
     }
 }
