@@ -231,7 +231,7 @@ fn globs(args: &Args, sink: Option<&SinkConfig>, rejections: &mut Rejections) ->
 }
 
 /// The pattern that matches only this path.
-fn glob_of(path: &std::path::Path) -> String {
+pub(crate) fn glob_of(path: &std::path::Path) -> String {
     let text = path.to_string_lossy();
     text.chars().fold(String::new(), |mut pattern, character| {
         match character {

@@ -17,6 +17,7 @@ mod compress;
 mod config;
 mod delivery;
 mod ending;
+mod follow;
 mod keeper;
 mod metadata;
 mod metrics;
@@ -26,5 +27,6 @@ mod pump;
 mod record;
 mod service;
 mod sink;
+mod tools;
 
 pub use self::service::LogShipper;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use sidecar_runtime::{Context, Lifecycle, Outcome, Rejections, Section, Sidecar, StartError};
+use sidecar_runtime::{
+    Context, Lifecycle, Outcome, Rejections, Section, Sidecar, StartError, Tool,
+};
 use tail::{LoadWarning, Punching, Settings, StateDir, StateDirError, Tailer};
 use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
@@ -19,6 +21,7 @@ use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::pump::{Agreement, Policy, Pump, State, Way};
 use crate::sink::Sink;
+use crate::tools;
 
 /// Descriptors that are not for followed files.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -66,6 +69,10 @@ impl Sidecar for LogShipper {
     const SECRETS: &'static [&'static str] = &["header"];
     type Args = Args;
     type Config = Configs;
+
+    fn tools() -> &'static [Tool] {
+        &tools::TOOLS
+    }
 
     fn configure(args: Args, rejections: &mut Rejections) -> Option<Configs> {
         config::configure_sections(args, Vec::new(), rejections)

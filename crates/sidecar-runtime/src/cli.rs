@@ -21,7 +21,7 @@ use crate::listen::{Listen, PASSED, listen};
 use crate::rejections::Rejections;
 use crate::setting;
 use crate::settings_file::{self, FileDefault, FileSection};
-use crate::sidecar::{Answer, Section, Sidecar, Subcommand};
+use crate::sidecar::{Answer, Section, Sidecar, Subcommand, Tool};
 use crate::telemetry::{LogArgs, LogSettings};
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -97,6 +97,7 @@ pub fn command<S: Sidecar>() -> Command {
         .disable_help_subcommand(true)
         .subcommands([check, explain::subcommand(), healthcheck])
         .subcommands(S::subcommands().iter().map(own_subcommand))
+        .subcommands(S::tools().iter().map(misplaced_tool))
         .mut_arg("admin_listen", |arg| arg.default_value(default_listen::<S>()))
         .mut_args(|arg| {
             with_variable(arg, &prefix, S::PEER_VARIABLES, |name| std::env::var_os(name))
@@ -114,6 +115,12 @@ fn own_subcommand<C>(own: &Subcommand<C>) -> Command {
         words.value_parser(OsStringValueParser::new())
     });
     command.args(words)
+}
+
+/// What stands for a tool in the help, and is asked if its name is not the first word.
+fn misplaced_tool(tool: &Tool) -> Command {
+    let words = Arg::new(WORDS).num_args(0..).hide(true).allow_hyphen_values(true);
+    Command::new(tool.name).about(tool.about).arg(words)
 }
 
 /// Reads everything. `arguments` begin with the program's name.
@@ -208,6 +215,11 @@ fn request<S: Sidecar>(
     if let Some(("healthcheck", healthcheck)) = matches.subcommand() {
         let path = if healthcheck.get_flag("ready") { "/readyz" } else { "/healthz" };
         return runtime.map(|runtime| Request::Healthcheck { listens: runtime.listens, path });
+    }
+    let named = matches.subcommand_name();
+    if let Some(tool) = S::tools().iter().find(|tool| named == Some(tool.name)) {
+        rejections.reject(tool.name, "", "has to be the first word, with its flags behind it");
+        return None;
     }
     let args = match S::Args::from_arg_matches(innermost(matches)) {
         Ok(args) => args,

@@ -43,5 +43,5 @@ pub use self::{
     negotiation::{Format, accepts_gzip},
     rejections::{Rejection, Rejections},
     run::main,
-    sidecar::{Answer, Context, Outcome, Section, Sidecar, StartError, Subcommand},
+    sidecar::{Answer, Context, Outcome, Section, Sidecar, StartError, Subcommand, Tool},
 };

@@ -45,6 +45,10 @@ const BLOCKING_THREADS_MAX: usize = 8;
 #[must_use]
 pub fn main<S: Sidecar>() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    let asked = arguments.get(1).and_then(|word| S::tools().iter().find(|it| word == it.name));
+    if let Some(tool) = asked {
+        return (tool.main)();
+    }
     let exit = match cli::parse::<S>(arguments) {
         Parsed::Print(text) => say(&Answer::Data(text.into_bytes())),
         Parsed::Settled { log, unknown_variables, explained, request } => {

@@ -9,6 +9,7 @@
 use std::ffi::OsString;
 use std::fmt::{Debug, Display};
 use std::future::Future;
+use std::process::ExitCode;
 
 use crate::front::AdminPort;
 use crate::lifecycle::Lifecycle;
@@ -48,6 +49,12 @@ pub trait Sidecar: Sized + 'static {
     #[must_use]
     fn subcommands() -> Vec<Subcommand<Self::Config>> {
         Vec::new()
+    }
+
+    /// Command-line tools in the image's binary.
+    #[must_use]
+    fn tools() -> &'static [Tool] {
+        &[]
     }
 
     /// Turns the command line of the program that the image replaces into the image's own.
@@ -108,6 +115,18 @@ pub struct Subcommand<C> {
     pub words: Option<&'static str>,
     /// Gives the answer.
     pub answer: fn(&C, &[OsString]) -> Answer,
+}
+
+/// A command-line tool beside the sidecar, with flags and a life of its own: no settings of the
+/// sidecar, no admin port. Its name is the first word of the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct Tool {
+    /// The word.
+    pub name: &'static str,
+    /// One line for the sidecar's `--help`.
+    pub about: &'static str,
+    /// Runs it, mostly by [`crate::tool::main`].
+    pub main: fn() -> ExitCode,
 }
 
 /// What a subcommand says, as it is to be written.

@@ -19,6 +19,7 @@ mod cursor;
 mod discover;
 mod framer;
 mod identity;
+mod last_lines;
 mod roster;
 mod tailer;
 mod watch;

@@ -54,6 +54,8 @@ const STRAY_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub enum From {
     Beginning,
     End,
+    /// So many lines before the end, as far as they lie in its last 64 MiB.
+    LastLines(u64),
 }
 
 /// What to follow, and how.

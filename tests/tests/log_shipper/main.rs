@@ -12,6 +12,7 @@ mod checkpoint;
 mod discovery;
 mod drain;
 mod ending;
+mod following;
 mod forward;
 mod framing;
 mod identity;

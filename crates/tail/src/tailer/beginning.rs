@@ -19,6 +19,7 @@ use crate::copies;
 use crate::cursor::{Cursor, State, Unsent, Writers};
 use crate::framer::Encoding;
 use crate::identity::{self, Inode, Look, Mark, Prefix};
+use crate::last_lines;
 use crate::roster::{FileId, Source};
 
 /// A file born so shortly before the checkpoint was saved may be missing in it.
@@ -164,7 +165,12 @@ impl Tailer {
         let (path, source) = (cursor.path.clone(), Arc::clone(&cursor.source));
         let start = self.find_start(id);
         let (first_scan, punches) = (self.first_scan, self.punches(source.group));
-        let ends = self.settings.from == From::End && first_scan;
+        let last_lines = match self.settings.from {
+            From::Beginning => None,
+            From::End => Some(0),
+            From::LastLines(lines) => Some(lines),
+        };
+        let last_lines = last_lines.filter(|_| first_scan);
         let cursor = self.roster.get_mut(id).expect("it was just inserted");
         let resumed = match start {
             Start::Saved(entry) => {
@@ -201,12 +207,13 @@ impl Tailer {
             Start::Fresh => {
                 let hole = cursor.file.as_ref().filter(|_| punches);
                 if let Some((_, data)) = hole.and_then(|file| find_hole(file, cursor.size))
-                    && !ends
+                    && last_lines.is_none()
                 {
                     cursor.start_behind_hole(data, Mark::START);
-                } else if ends
+                } else if let Some(lines) = last_lines
                     && let Some(file) = &cursor.file
-                    && let Ok(mark) = Mark::read(file, cursor.size)
+                    && let Ok(start) = last_lines::start_of(file, cursor.size, lines)
+                    && let Ok(mark) = Mark::read(file, start)
                 {
                     cursor.start_at(mark, mark);
                 }
