@@ -27,6 +27,7 @@ pub struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Appends a field. A key that is there already is not looked for.
+    #[inline(always)]
     pub fn push(&mut self, key: impl Into<Key<'a>>, value: Value<'a>) {
         self.entries.push((key.into(), value));
     }

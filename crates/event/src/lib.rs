@@ -14,6 +14,7 @@ mod json;
 mod level;
 pub mod multiline;
 pub mod name;
+mod near;
 mod parser;
 mod pattern;
 pub mod redact;

@@ -6,16 +6,19 @@
 //! from one day to the next.
 
 mod combined;
+mod containers;
 mod json;
 mod logfmt;
 mod nginx;
 mod nginx_error;
+mod pattern;
 mod request;
 mod usual;
 
 use nginx_log::{Format, FormatError};
 
 use self::nginx::Nginx;
+use self::pattern::Pattern;
 use crate::time::TimeReader;
 use crate::{Fields, Offset};
 
@@ -51,6 +54,10 @@ pub enum ParserError {
     Unknown,
     #[error("log_format")]
     Format(#[from] FormatError),
+    #[error("pattern")]
+    Pattern(#[from] regex::Error),
+    #[error("no group with a name, such as (?<status>...), in the pattern")]
+    NoGroup,
 }
 
 /// Reads the lines of one log. It keeps what saves time for the next line, so each log has its own.
@@ -68,6 +75,9 @@ enum Form {
     NginxError,
     Json,
     Logfmt,
+    Cri,
+    Docker,
+    Pattern(Pattern),
 }
 
 impl Parser {
@@ -87,6 +97,9 @@ impl Parser {
             ("nginx-error", None) => Form::NginxError,
             ("json", None) => Form::Json,
             ("logfmt", None) => Form::Logfmt,
+            ("cri", None) => Form::Cri,
+            ("docker-json", None) => Form::Docker,
+            ("regex", Some(pattern)) => Form::Pattern(Pattern::new(pattern)?),
             _ => return Err(ParserError::Unknown),
         };
         Ok(Parser { form, times: TimeReader::new(offset) })
@@ -106,6 +119,9 @@ impl Parser {
             Form::NginxError => nginx_error::parse(line, times, fields),
             Form::Json => json::parse(line, times, fields),
             Form::Logfmt => logfmt::parse(line, times, fields),
+            Form::Cri => containers::cri(line, times, fields),
+            Form::Docker => containers::docker(line, times, fields),
+            Form::Pattern(pattern) => pattern.parse(line, times, fields),
         };
         if result.is_err() {
             fields.back_to(before);

@@ -2,12 +2,13 @@
 //!
 //! In: the forms in which programs write the time. Out: nanoseconds since 1970, UTC. What has no
 //! zone of its own is in the zone of a setting, which is a distance and no name of a place: the
-//! rules of summer time would be a database, and a container has none. The calendar is some lines of
+//! rules of summer time would be a database, and a container has none. The calendar is a little
 //! arithmetic, proved against a library by the tests.
 
 mod read;
 
 pub(crate) use self::read::{TIME_LOCAL_BYTES, TimeReader};
+use crate::near::number;
 
 const NANOS: i64 = 1_000_000_000;
 const SECONDS_A_DAY: i64 = 86_400;
@@ -127,14 +128,6 @@ fn is_date(year: i64, month: i64, day: i64) -> bool {
         _ => return false,
     };
     (1..=last).contains(&day)
-}
-
-/// A few digits as a number.
-fn number(digits: &[u8]) -> Option<i64> {
-    digits.iter().try_fold(0, |number: i64, digit| {
-        let digit = digit.wrapping_sub(b'0');
-        (digit <= 9).then(|| number * 10 + i64::from(digit))
-    })
 }
 
 /// Fills `text` with the last digits of a number that is not negative.

@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 
 use super::string::unescape;
+use crate::near::plain_json;
 use crate::{Unparsed, Value};
 
 /// Objects and lists within each other, the outermost counted.
@@ -114,7 +115,7 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         let start = self.at;
         loop {
-            self.at += plain_bytes(&self.text.as_bytes()[self.at..]);
+            self.at += plain_json(&self.text.as_bytes()[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     let inner = self.since(start)?;
@@ -236,26 +237,6 @@ fn unit(text: &[u8]) -> Option<u32> {
     digits.get(..4)?.iter().try_fold(0, |number, digit| {
         char::from(*digit).to_digit(16).map(|digit| number << 4 | digit)
     })
-}
-
-/// How many bytes at the beginning neither end a string nor are escapes or control characters.
-/// Eight at a time: of the bits that are set, the lowest is exact.
-fn plain_bytes(text: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = ONES << 7;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let (words, rest) = text.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-        let escape = below(word ^ (ONES * u64::from(b'\\')), 1);
-        let special = (quote | escape | below(word, 0x20)) & HIGH;
-        if special != 0 {
-            return index * 8 + special.trailing_zeros() as usize / 8;
-        }
-    }
-    let plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
-    text.len() - rest.len() + rest.iter().take_while(plain).count()
 }
 
 #[cfg(test)]

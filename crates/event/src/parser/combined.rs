@@ -6,104 +6,138 @@
 //! each delimiter; no pattern, because what captures groups costs twenty times as much, and not the
 //! general cutter of formats, because Apache escapes a `"` in another way than nginx.
 
-use memchr::memchr;
+use memchr::{memchr_iter, memchr2};
 use nginx_log::Escape;
 
-use super::request::{Escapes, push_integer, push_request, push_text};
+use super::request::{Escapes, push_request, push_text};
 use crate::name::{
     BODY_BYTES_SENT, FORWARDED_FOR, REFERER, REMOTE_ADDR, REMOTE_IDENT, REMOTE_USER, STATUS,
     USER_AGENT,
 };
+use crate::near;
 use crate::time::{TIME_LOCAL_BYTES, TimeReader};
-use crate::{Fields, Unparsed};
+use crate::{Fields, Unparsed, Value};
+
+const ESCAPES: Escapes = Some(Escape::Default);
 
 pub(super) fn parse<'a>(
     line: &'a str,
     times: &mut TimeReader,
     fields: &mut Fields<'a>,
 ) -> Result<(), Unparsed> {
-    let escapes = memchr(b'\\', line.as_bytes()).map(|_at| Escape::Default);
-    let (address, rest) = until(line, b' ').ok_or(Unparsed::Form("no address"))?;
-    let (ident, rest) = until(rest, b' ').ok_or(Unparsed::Form("no identity"))?;
-    let (user, rest) = user(rest).ok_or(Unparsed::Form("no user and time"))?;
-    let (time, rest) = rest.split_at_checked(TIME_LOCAL_BYTES).unwrap_or((rest, ""));
-    let time = times.time_local(time).ok_or(Unparsed::Form("no time"))?;
-    let (request, rest) = rest
-        .strip_prefix("] \"")
-        .and_then(|it| quoted(it, escapes))
-        .ok_or(Unparsed::Form("no request"))?;
-    let (status, rest) = status(rest).ok_or(Unparsed::Form("no status"))?;
-    let (bytes, rest) = until(rest, b' ').unwrap_or((rest, ""));
-    fields.time = Some(time);
-    push_text(&REMOTE_ADDR, address, escapes, fields);
-    push_text(&REMOTE_IDENT, ident, escapes, fields);
-    push_text(&REMOTE_USER, user, escapes, fields);
+    let mut walk = Walk { line, at: 0 };
+    let address = walk.word().ok_or(Unparsed::Form("no address"))?;
+    push_text(&REMOTE_ADDR, address, None, fields);
+    if !walk.skip(b"- - [") {
+        let ident = walk.word().ok_or(Unparsed::Form("no identity"))?;
+        let user = walk.user().ok_or(Unparsed::Form("no user and time"))?;
+        push_text(&REMOTE_IDENT, ident, None, fields);
+        push_text(&REMOTE_USER, user, ESCAPES, fields);
+    }
+    let time = walk.rest().first_chunk().and_then(|time| times.time_local(time));
+    fields.time = Some(time.ok_or(Unparsed::Form("no time"))?);
+    walk.at += TIME_LOCAL_BYTES;
+    let request = if walk.skip(b"] \"") { walk.quoted() } else { None };
+    let (request, escapes) = request.ok_or(Unparsed::Form("no request"))?;
     push_request(request, escapes, fields);
-    push_integer(&STATUS, status, fields);
-    push_integer(&BODY_BYTES_SENT, bytes, fields);
-    rest_of(rest, escapes, fields).ok_or(Unparsed::Form("no referer and user agent"))
-}
-
-/// What `combined` and `main` have and `common` has not.
-fn rest_of<'a>(rest: &'a str, escapes: Escapes, fields: &mut Fields<'a>) -> Option<()> {
-    if rest.is_empty() {
-        return Some(());
+    let status = walk.status().ok_or(Unparsed::Form("no status"))?;
+    fields.push(&STATUS, Value::Integer(status));
+    if let Some(size) = walk.size().ok_or(Unparsed::Form("no size"))? {
+        fields.push(&BODY_BYTES_SENT, Value::Integer(size));
     }
-    let (referer, rest) = quoted(rest.strip_prefix('"')?, escapes)?;
-    let (agent, rest) = quoted(rest.strip_prefix(" \"")?, escapes)?;
-    push_text(&REFERER, referer, escapes, fields);
-    push_text(&USER_AGENT, agent, escapes, fields);
-    if rest.is_empty() {
-        return Some(());
-    }
-    let (forwarded, rest) = quoted(rest.strip_prefix(" \"")?, escapes)?;
-    push_text(&FORWARDED_FOR, forwarded, escapes, fields);
-    rest.is_empty().then_some(())
-}
-
-/// What stands before the delimiter, and behind it.
-fn until(text: &str, delimiter: u8) -> Option<(&str, &str)> {
-    let at = memchr(delimiter, text.as_bytes())?;
-    Some((text.get(..at)?, text.get(at + 1..)?))
-}
-
-/// The name of a user, which may contain anything, and what follows the `[` behind it.
-fn user(text: &str) -> Option<(&str, &str)> {
-    if let Some(rest) = text.strip_prefix("- [") {
-        return Some(("-", rest));
-    }
-    let mut from = 0;
-    loop {
-        let at = from + memchr(b'[', text.get(from..)?.as_bytes())?;
-        let rest = text.get(at + 1..)?;
-        let is_time = rest.as_bytes().get(TIME_LOCAL_BYTES) == Some(&b']');
-        if let Some(user) = text.get(..at)?.strip_suffix(' ').filter(|_| is_time) {
-            return Some((user, rest));
+    // `common` ends here, `combined` behind two more, `main` behind three.
+    for (place, name) in [&REFERER, &USER_AGENT, &FORWARDED_FOR].into_iter().enumerate() {
+        if walk.at == line.len() && place != 1 {
+            return Ok(());
         }
-        from = at + 1;
+        let value = if walk.skip(b" \"") { walk.quoted() } else { None };
+        let (value, escapes) = value.ok_or(Unparsed::Form("no referer and user agent"))?;
+        push_text(name, value, escapes, fields);
     }
+    if walk.at == line.len() { Ok(()) } else { Err(Unparsed::Form("more than referer and agent")) }
 }
 
-/// The text up to the `"` that ends it, and what follows that.
-fn quoted(text: &str, escapes: Escapes) -> Option<(&str, &str)> {
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    loop {
-        let at = from + memchr(b'"', &bytes[from..])?;
-        let backslashes = match escapes {
-            Some(_) => bytes[from..at].iter().rev().take_while(|it| **it == b'\\').count(),
-            None => 0,
+/// A place in a line: never behind its end, and always at the beginning of a character, because
+/// only ASCII is stepped over.
+struct Walk<'a> {
+    line: &'a str,
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    #[inline(always)]
+    fn rest(&self) -> &'a [u8] {
+        &self.line.as_bytes()[self.at..]
+    }
+
+    /// Steps over a text if it is what comes next.
+    #[inline(always)]
+    fn skip<const N: usize>(&mut self, text: &[u8; N]) -> bool {
+        let is_next = self.rest().first_chunk() == Some(text);
+        self.at += if is_next { N } else { 0 };
+        is_next
+    }
+
+    /// Takes so many bytes and steps over the ASCII byte behind them.
+    #[inline(always)]
+    fn take(&mut self, len: usize) -> Option<&'a str> {
+        let end = self.at + len;
+        let text = self.line.get(self.at..end)?;
+        self.at = end + 1;
+        Some(text)
+    }
+
+    /// What stands before the next space.
+    #[inline(always)]
+    fn word(&mut self) -> Option<&'a str> {
+        self.take(near::find(b' ', self.rest())?)
+    }
+
+    /// The name of a user, which may contain anything, before ` [` and a time.
+    fn user(&mut self) -> Option<&'a str> {
+        let rest = self.rest();
+        let is_end = |at: usize| {
+            rest[..at].ends_with(b" ") && rest.get(at + 1 + TIME_LOCAL_BYTES) == Some(&b']')
         };
-        if backslashes.is_multiple_of(2) {
-            return Some((text.get(..at)?, text.get(at + 1..)?));
-        }
-        from = at + 1;
+        let end = memchr_iter(b'[', rest).find(|at| is_end(*at))?;
+        let user = self.take(end - 1)?;
+        self.at += 1;
+        Some(user)
     }
-}
 
-/// Three digits between spaces, and what follows them.
-fn status(text: &str) -> Option<(&str, &str)> {
-    let [b' ', digits @ .., b' '] = text.as_bytes().first_chunk::<5>()? else { return None };
-    let (status, rest) = (text.get(1..4)?, text.get(5..)?);
-    digits.iter().all(u8::is_ascii_digit).then_some((status, rest))
+    /// The text before the `"` that ends it, and whether it has escapes.
+    #[inline(always)]
+    fn quoted(&mut self) -> Option<(&'a str, Escapes)> {
+        let rest = self.rest();
+        let mut end = memchr2(b'"', b'\\', rest)?;
+        let mut escapes = None;
+        while rest[end] == b'\\' {
+            // What stands behind it is a part of it, also if it is a `"`, as Apache writes it.
+            escapes = ESCAPES;
+            let behind = end + 2;
+            end = behind + memchr2(b'"', b'\\', rest.get(behind..)?)?;
+        }
+        Some((self.take(end)?, escapes))
+    }
+
+    /// Three digits between spaces.
+    #[inline(always)]
+    fn status(&mut self) -> Option<i64> {
+        let [b' ', digits @ .., b' '] = self.rest().first_chunk::<5>()? else { return None };
+        self.at += 5;
+        near::number(digits)
+    }
+
+    /// A number, or `-` for none, before a space or the end.
+    #[inline(always)]
+    fn size(&mut self) -> Option<Option<i64>> {
+        let rest = self.rest();
+        let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        self.at += end;
+        match &rest[..end] {
+            b"-" => Some(None),
+            b"" => None,
+            digits => near::number(digits).map(Some),
+        }
+    }
 }

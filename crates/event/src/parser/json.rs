@@ -13,7 +13,7 @@ pub(super) fn parse<'a>(
     fields: &mut Fields<'a>,
 ) -> Result<(), Unparsed> {
     let mut usual = Usual::default();
-    json::object(line, |key, value| usual.take(key, value, times, fields))?;
+    json::object(line, |key, value| usual.take(key.into(), value, times, fields))?;
     usual.finish(fields);
     Ok(())
 }

@@ -9,7 +9,7 @@ use memchr::memchr;
 use nginx_log::{Escape, Format, Values};
 
 use super::request::{
-    Escapes, push_integer, push_protocol, push_request, push_seconds, push_target, push_text,
+    Escapes, Kind, push_number, push_protocol, push_request, push_target, push_text,
 };
 use crate::name::Name;
 use crate::time::TimeReader;
@@ -32,8 +32,7 @@ enum Role {
     Request,
     Target,
     Protocol,
-    Integer(&'static Name),
-    Seconds(&'static Name),
+    Number(&'static Name, Kind),
     Text(&'static Name),
     /// Said by another variable already.
     Nothing,
@@ -82,22 +81,10 @@ impl Role {
             "request" => Role::Request,
             "request_uri" => Role::Target,
             "server_protocol" => Role::Protocol,
-            "status"
-            | "body_bytes_sent"
-            | "bytes_sent"
-            | "request_length"
-            | "remote_port"
-            | "server_port"
-            | "connection"
-            | "connection_requests"
-            | "pid" => Role::Integer(Name::of_variable(variable)),
-            "request_time"
-            | "upstream_response_time"
-            | "upstream_connect_time"
-            | "upstream_header_time"
-            | "upstream_queue_time" => Role::Seconds(Name::of_variable(variable)),
-
-            _ => Role::Text(Name::of_variable(variable)),
+            _ => match Kind::of(variable) {
+                Kind::Text => Role::Text(Name::of_variable(variable)),
+                kind => Role::Number(Name::of_variable(variable), kind),
+            },
         }
     }
 
@@ -111,7 +98,9 @@ impl Role {
         match self {
             Role::TimeLocal | Role::TimeIso | Role::Unix => {
                 let time = match self {
-                    Role::TimeLocal => times.time_local(raw),
+                    Role::TimeLocal => {
+                        raw.as_bytes().try_into().ok().and_then(|it| times.time_local(it))
+                    }
                     Role::TimeIso => times.civil(raw),
                     _ => TimeReader::unix(raw),
                 };
@@ -120,8 +109,7 @@ impl Role {
             Role::Request => push_request(raw, escapes, fields),
             Role::Target => push_target(raw, escapes, fields),
             Role::Protocol => push_protocol(raw, fields),
-            Role::Integer(name) => push_integer(name, raw, fields),
-            Role::Seconds(name) => push_seconds(name, raw, fields),
+            Role::Number(name, kind) => push_number(name, kind, raw, fields),
             Role::Text(name) => push_text(name, raw, escapes, fields),
             Role::Nothing => {}
         }

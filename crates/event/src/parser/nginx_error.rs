@@ -10,7 +10,7 @@
 use memchr::{memchr, memmem};
 use nginx_log::Level;
 
-use super::request::{push_integer, push_request, push_text};
+use super::request::{Kind, push_number, push_request, push_text};
 use crate::name::{
     CONNECTION, HTTP_HOST, PID, REFERER, REMOTE_ADDR, SERVER, SUBREQUEST, TID, UPSTREAM,
 };
@@ -37,10 +37,10 @@ pub(super) fn parse<'a>(
     let rest = rest.split_once("] ").map_or("", |(_level, rest)| rest);
     let (process, rest) = rest.split_once(": ").ok_or(Unparsed::Form("no process"))?;
     let (pid, tid) = process.split_once('#').ok_or(Unparsed::Form("no process"))?;
-    push_integer(&PID, pid, fields);
-    push_integer(&TID, tid, fields);
+    push_number(&PID, Kind::Integer, pid, fields);
+    push_number(&TID, Kind::Integer, tid, fields);
     let (connection, rest) = connection(rest).unwrap_or(("", rest));
-    push_integer(&CONNECTION, connection, fields);
+    push_number(&CONNECTION, Kind::Integer, connection, fields);
     let places = memmem::find_iter(rest.as_bytes(), ", client: ").take(LIST_TRIES_MAX);
     let mut splits = places.filter_map(|at| rest.split_at_checked(at));
     let found = splits.find_map(|(message, list)| Some((message, values(list)?)));

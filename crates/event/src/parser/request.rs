@@ -11,12 +11,66 @@ use memchr::memchr;
 use nginx_log::{Escape, RequestLine};
 
 use crate::name::{METHOD, Name, PATH, QUERY, REQUEST, TARGET, VERSION};
-use crate::{Fields, Value, json};
+use crate::{Fields, Value, json, near};
+
+/// What is known of a variable's values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Integer,
+    /// Such as `0.003`; or a list, if there were several upstreams.
+    Seconds,
+    Text,
+}
+
+impl Kind {
+    /// By the name of the variable.
+    pub(super) fn of(variable: &str) -> Kind {
+        match variable {
+            "status"
+            | "body_bytes_sent"
+            | "bytes_sent"
+            | "request_length"
+            | "remote_port"
+            | "server_port"
+            | "connection"
+            | "connection_requests"
+            | "pid"
+            | "tid" => Kind::Integer,
+            "request_time"
+            | "upstream_response_time"
+            | "upstream_connect_time"
+            | "upstream_header_time"
+            | "upstream_queue_time" => Kind::Seconds,
+            _ => Kind::Text,
+        }
+    }
+}
+
+/// The value as what it should be, or as text if it is something else.
+pub(super) fn value_of(kind: Kind, raw: &str) -> Value<'_> {
+    let is_number =
+        |digits: &str| digits.bytes().all(|it| it.is_ascii_digit()) && !digits.is_empty();
+    match kind {
+        Kind::Integer if is_number(raw) => {
+            near::number(raw.as_bytes()).map_or(Value::from(raw), Value::Integer)
+        }
+        Kind::Seconds => {
+            let (whole, fraction) = raw.split_once('.').unwrap_or((raw, "0"));
+            let leads_with_zero = whole.len() > 1 && whole.starts_with('0');
+            match is_number(whole) && is_number(fraction) && !leads_with_zero {
+                true => Value::Number(raw),
+                false => Value::from(raw),
+            }
+        }
+        Kind::Integer | Kind::Text => Value::from(raw),
+    }
+}
 
 /// What a line's values are written with: none if there is no backslash in the line.
 pub(super) type Escapes = Option<Escape>;
 
 /// A text.
+#[inline(always)]
 pub(super) fn push_text<'a>(
     name: &'static Name,
     raw: &'a str,
@@ -28,23 +82,15 @@ pub(super) fn push_text<'a>(
     }
 }
 
-/// A whole number, or whatever stands there instead.
-pub(super) fn push_integer<'a>(name: &'static Name, raw: &'a str, fields: &mut Fields<'a>) {
-    match nginx_log::integer(raw.as_bytes()).map(i64::try_from) {
-        Some(Ok(number)) => fields.push(name, Value::Integer(number)),
-        _ => push_text(name, raw, None, fields),
-    }
-}
-
-/// Seconds such as `0.003`; the lists of several upstreams are text.
-pub(super) fn push_seconds<'a>(name: &'static Name, raw: &'a str, fields: &mut Fields<'a>) {
-    let (whole, fraction) = raw.split_once('.').unwrap_or((raw, "0"));
-    let is_number =
-        |digits: &str| digits.bytes().all(|it| it.is_ascii_digit()) && !digits.is_empty();
-    let leads_with_zero = whole.len() > 1 && whole.starts_with('0');
-    match is_number(whole) && is_number(fraction) && !leads_with_zero {
-        true => fields.push(name, Value::Number(raw)),
-        false => push_text(name, raw, None, fields),
+/// A number, or whatever stands there instead.
+pub(super) fn push_number<'a>(
+    name: &'static Name,
+    kind: Kind,
+    raw: &'a str,
+    fields: &mut Fields<'a>,
+) {
+    if !matches!(raw, "" | "-") {
+        fields.push(name, value_of(kind, raw));
     }
 }
 
@@ -60,42 +106,55 @@ pub(super) fn push_request<'a>(raw: &'a str, escapes: Escapes, fields: &mut Fiel
 }
 
 /// What a request asks for: path and query, or the whole if it is no path.
+#[inline(always)]
 pub(super) fn push_target<'a>(raw: &'a str, escapes: Escapes, fields: &mut Fields<'a>) {
     if !raw.starts_with('/') {
         push_text(&TARGET, raw, escapes, fields);
         return;
     }
-    let end = memchr(b'?', raw.as_bytes()).unwrap_or(raw.len());
-    let (path, query) = raw.split_at_checked(end).unwrap_or((raw, ""));
+    let Some((path, query)) = near::split(raw, b'?') else {
+        fields.push(&PATH, Value::Text(decode(raw, escapes)));
+        return;
+    };
     fields.push(&PATH, Value::Text(decode(path, escapes)));
-    if let Some(query) = query.strip_prefix('?') {
-        push_text(&QUERY, query, escapes, fields);
-    }
+    push_text(&QUERY, query, escapes, fields);
 }
 
 /// The version in `HTTP/1.1`; that of HTTP/2.0 and 3.0 is 2 and 3.
+#[inline(always)]
 pub(super) fn push_protocol<'a>(raw: &'a str, fields: &mut Fields<'a>) {
-    let version = raw.trim_start_matches(' ').strip_prefix("HTTP/").unwrap_or(raw);
-    let version = match version {
-        "2.0" => "2",
-        "3.0" => "3",
-        other => other,
+    let version = match raw {
+        "HTTP/1.1" => "1.1",
+        "HTTP/2.0" => "2",
+        "HTTP/3.0" => "3",
+        other => other.strip_prefix("HTTP/").unwrap_or(other),
     };
     push_text(&VERSION, version, None, fields);
 }
 
+/// Method, target and protocol, the latter empty in HTTP/0.9.
+#[inline(always)]
 fn request_parts(raw: &str) -> Option<(&str, &str, &str)> {
     let parts = RequestLine::parse(raw.as_bytes())?;
-    let (method, rest) = raw.split_at_checked(parts.method.len())?;
-    let (target, protocol) = rest.strip_prefix(' ')?.split_at_checked(parts.target.len())?;
-    Some((method, target, protocol))
+    let target = parts.method.len() + 1;
+    let protocol = target + parts.target.len();
+    let behind = raw.get(protocol + 1..).unwrap_or("");
+    Some((raw.get(..target - 1)?, raw.get(target..protocol)?, behind))
 }
 
+#[inline(always)]
 fn decode(raw: &str, escapes: Escapes) -> Cow<'_, str> {
-    let decoded = match escapes {
-        Some(Escape::Default) => decode_hex(raw),
-        Some(Escape::Json) => json::unescape(raw),
-        Some(Escape::None) | None => None,
+    match escapes {
+        None => Cow::Borrowed(raw),
+        Some(escape) => decode_as(raw, escape),
+    }
+}
+
+fn decode_as(raw: &str, escape: Escape) -> Cow<'_, str> {
+    let decoded = match escape {
+        Escape::Default => decode_hex(raw),
+        Escape::Json => json::unescape(raw),
+        Escape::None => None,
     };
     decoded.filter(|text| !text.contains(char::is_control)).unwrap_or(Cow::Borrowed(raw))
 }

@@ -62,12 +62,21 @@ fn settings_name_a_parser() {
         "nginx-error",
         "json",
         "logfmt",
+        "cri",
+        "docker-json",
+        "regex:^(?<level>[A-Z]+):(?<message>.*)$",
     ] {
         assert!(Parser::from_setting(setting, Offset::UTC).is_ok(), "{setting}");
     }
     let error = |setting: &str| Parser::from_setting(setting, Offset::UTC).unwrap_err();
     for setting in ["", "Combined", "nginx", "json:", "combined:x", "auto"] {
         assert!(matches!(error(setting), ParserError::Unknown), "{setting}");
+    }
+    for setting in ["regex:(", "regex:(?<a>\\d{5000}){5000}", "regex:(?<a>\\p{L})"] {
+        assert!(matches!(error(setting), ParserError::Pattern(_)), "{setting}");
+    }
+    for setting in ["regex:", "regex:(a)"] {
+        assert!(matches!(error(setting), ParserError::NoGroup), "{setting}");
     }
     for setting in ["nginx:", "nginx:upstream", "nginx:$host$uri"] {
         assert!(matches!(error(setting), ParserError::Format(_)), "{setting}");

@@ -23,24 +23,26 @@ impl<'a> Usual<'a> {
     /// Takes a member. Of two with the same key the first counts: receivers refuse both.
     pub(super) fn take(
         &mut self,
-        key: Cow<'a, str>,
+        key: Key<'a>,
         value: Value<'a>,
         times: &mut TimeReader,
         fields: &mut Fields<'a>,
     ) -> Result<(), Unparsed> {
-        let Some(value) = self.keep(&key, value, times) else { return Ok(()) };
+        let Some(value) = self.keep(key.plain(), value, times) else { return Ok(()) };
         self.count += 1;
         if self.count > FIELDS_MAX {
             return Err(Unparsed::Limit("too many fields"));
         }
         // Most keys are new, and a bit that no key had before proves it.
-        let (first, last) = (key.bytes().next(), key.bytes().next_back());
+        let word = key.plain();
+        let (first, last) = (word.bytes().next(), word.bytes().next_back());
         let mixed = [first, last].into_iter().flatten().map(usize::from);
-        let bit = 1 << (mixed.fold(key.len(), |sum, byte| sum * 7 + byte) % 64);
-        let is_new = self.seen & bit == 0 || !fields.entries().iter().any(|(it, _)| it.is(&key));
+        let bit = 1 << (mixed.fold(word.len(), |sum, byte| sum * 7 + byte) % 64);
+        let is_new =
+            self.seen & bit == 0 || !fields.entries().iter().any(|(it, _)| it.plain() == word);
         self.seen |= bit;
         if is_new {
-            fields.push(Key::Other(key), value);
+            fields.push(key, value);
         }
         Ok(())
     }

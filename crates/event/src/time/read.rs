@@ -4,7 +4,8 @@
 //! Lines of one second mostly stand together, so the second that was read last is kept with its
 //! text: the same text again costs a comparison.
 
-use super::{MICRO, MILLI, NANOS, Offset, SECONDS_A_DAY, Timestamp, days_of, is_date, number};
+use super::{MICRO, MILLI, NANOS, Offset, SECONDS_A_DAY, Timestamp, days_of, is_date};
+use crate::near::number;
 
 /// `22/Nov/2026:10:00:00 +0000`
 pub(crate) const TIME_LOCAL_BYTES: usize = 26;
@@ -51,8 +52,8 @@ impl TimeReader {
     }
 
     /// `22/Nov/2026:10:00:00 +0000`, as nginx and Apache write it.
-    pub(crate) fn time_local(&mut self, text: &str) -> Option<Timestamp> {
-        let text = text.as_bytes().try_into().ok()?;
+    #[inline]
+    pub(crate) fn time_local(&mut self, text: &[u8; TIME_LOCAL_BYTES]) -> Option<Timestamp> {
         timestamp(self.local.get(text, time_local_seconds)?, 0)
     }
 
@@ -97,7 +98,7 @@ impl TimeReader {
     /// Any of the forms.
     pub(crate) fn any(&mut self, text: &str) -> Option<Timestamp> {
         match text.as_bytes() {
-            [_, _, b'/', ..] => self.time_local(text),
+            [_, _, b'/', ..] => self.time_local(text.as_bytes().try_into().ok()?),
             [_, _, _, _, b'-' | b'/', ..] => self.civil(text),
             _ => TimeReader::unix(text),
         }

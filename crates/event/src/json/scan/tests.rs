@@ -158,19 +158,4 @@ proptest! {
     fn no_text_makes_it_panic(line in ".{0,40}", rest in "[\"\\\\u0-9a-fä{}]{0,40}") {
         let _any = (members(&line), members(&rest), members(&format!("{{\"{rest}")));
     }
-
-    #[test]
-    fn plain_bytes_end_at_the_first_special_one(
-        text in proptest::collection::vec(any::<u8>(), 0..40),
-        calm in proptest::collection::vec(
-            prop_oneof![20 => 0x20..=0xff_u8, 1 => any::<u8>()],
-            0..40,
-        ),
-    ) {
-        for text in [text, calm] {
-            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-            let expected = text.iter().position(special).unwrap_or(text.len());
-            prop_assert_eq!(plain_bytes(&text), expected);
-        }
-    }
 }

@@ -124,9 +124,10 @@ fn other_lines_are_not_combined() {
         ("a - - [22/Nov/2026:10:00:00 +0000] \"GET /", "form: no request"),
         ("a - - [22/Nov/2026:10:00:00 +0000] \"-\" - 0", "form: no status"),
         ("a - - [22/Nov/2026:10:00:00 +0000] \"-\" 200", "form: no status"),
+        ("a - - [22/Nov/2026:10:00:00 +0000] \"-\" 200 x", "form: no size"),
         ("a - - [22/Nov/2026:10:00:00 +0000] \"-\" 200 0 x", "form: no referer and user agent"),
         (&format!("{whole} "), "form: no referer and user agent"),
-        (&format!("{whole} \"a\"x"), "form: no referer and user agent"),
+        (&format!("{whole} \"a\"x"), "form: more than referer and agent"),
         (whole.strip_suffix('"').unwrap(), "form: no referer and user agent"),
         ("ä ö ü [ß", "form: no user and time"),
     ] {

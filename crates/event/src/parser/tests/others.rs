@@ -145,3 +145,73 @@ fn logfmt_lines() {
         check("logfmt", line, expected);
     }
 }
+
+#[test]
+fn lines_of_container_engines() {
+    let time = "time 2026-11-22T10:00:00.123456789Z";
+    for (line, expected) in [
+        ("2026-11-22T10:00:00.123456789Z stdout F a b", "message a b\nstream \"stdout\""),
+        (
+            "2026-11-22T11:00:00.123456789+01:00 stderr P  a ",
+            "message  a \npartial\nstream \"stderr\"",
+        ),
+        ("2026-11-22T10:00:00.123456789Z stdout F:x ", "message\nstream \"stdout\""),
+        ("2026-11-22T10:00:00.123456789Z stdout F", "message\nstream \"stdout\""),
+    ] {
+        check("cri", line, &format!("{time}\n{expected}"));
+    }
+    for (line, reason) in [
+        ("", "form: no time"),
+        ("x stdout F a", "form: no time"),
+        ("2026-11-22T10:00:00.123456789Z stdout", "form: no stream"),
+        ("2026-11-22T10:00:00.123456789Z log F a", "form: no stream"),
+        ("2026-11-22T10:00:00.123456789Z stdout a b", "form: no flag of a part"),
+    ] {
+        check("cri", line, reason);
+    }
+    let docker = |log: &str| {
+        format!(r#"{{"log":"{log}","stream":"stderr","time":"2026-11-22T10:00:00.123456789Z"}}"#)
+    };
+    for (log, expected) in [
+        (r"a\n", "message a"),
+        (r"a\r\n", "message a"),
+        (r"\u00e4\t\n", "message ä"),
+        (r"\n", "message"),
+        ("a", "message a\npartial"),
+        ("", "message\npartial"),
+    ] {
+        check("docker-json", &docker(log), &format!("{time}\n{expected}\nstream \"stderr\""));
+    }
+    check("docker-json", r#"{"log":"a\n","attrs":{"b":"c"}}"#, "message a\nattrs {\"b\":\"c\"}");
+    check("docker-json", r#"{"log":1}"#, "form: no text in \"log\"");
+    check("docker-json", "x", "form: not one JSON object");
+}
+
+#[test]
+fn patterns_of_any_kind() {
+    let pattern = concat!(
+        r"regex:^(?<time>\S+ \S+) \[(?<level>\w+)\] (?<remote_addr>\S+)",
+        r"(?: (?<status>\d+|-))?(?: (?<request_time>[\d.]+))?: (?<msg>.*)$",
+    );
+    check(
+        pattern,
+        "2026-11-22 10:00:00,5 [WARN] ::1 502 0.25: ä b",
+        r#"
+        time 2026-11-22T10:00:00.500Z
+        level warn
+        message ä b
+        remote_addr "::1"
+        status 502
+        request_time 0.25
+        "#,
+    );
+    check(
+        pattern,
+        "yesterday at [what] h -: ",
+        "message\ntime \"yesterday at\"\nlevel \"what\"\nremote_addr \"h\"\nstatus \"-\"",
+    );
+    check(pattern, "other", "form: no match of the pattern");
+    // Half of a character is no text.
+    check("regex:(?<a>[^ ])", "ä", "form: no match of the pattern");
+    check("regex:(?<a>[^ ]+)", "ä b", "a \"ä\"");
+}
