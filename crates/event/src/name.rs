@@ -120,7 +120,7 @@ names! {
     SERVER_PORT = "server_port" "server.port" "server.port"
     PID = "pid" "process.pid" "process.pid"
     TID = "tid" "process.thread.id" "thread.id"
-    STREAM = "stream" "stream" "log.iostream"
+    STREAM = "iostream" "stream" "log.iostream"
     CONNECTION = "connection" "nginx.connection" "nginx.connection"
     SERVER = "server" "nginx.server" "nginx.server"
     SUBREQUEST = "subrequest" "nginx.subrequest" "nginx.subrequest"

@@ -188,6 +188,15 @@ pub struct Args {
     #[arg(long, value_name = "LINES[:BURST]")]
     pub(crate) rate_limit: Option<String>,
 
+    /// What is taken out of lines: url-credentials, bearer, email, ipv6, ipv4, card, or all of these;
+    /// ipv6-net and ipv4-net leave the network; repeatable
+    #[arg(long, value_name = "PRESET", value_delimiter = ',')]
+    pub(crate) redact: Vec<String>,
+
+    /// A pattern of one's own that is replaced in lines; repeatable, a line each in the variable
+    #[arg(long, value_name = "REGEX=TEXT", value_delimiter = '\n')]
+    pub(crate) redact_regex: Vec<String>,
+
     /// Longest line
     #[arg(long, value_name = "BYTES", default_value = "1MiB")]
     pub(crate) max_line_bytes: String,
@@ -234,6 +243,18 @@ pub struct Args {
     /// keep, delete or truncate
     #[arg(long, value_name = "WHAT")]
     pub(crate) after_ship: Option<String>,
+
+    /// Size at which a log is renamed to FILE.N, and --rotate-process told to open it anew
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) rotate_at: Option<String>,
+
+    /// Name of the process that writes the logs; needs the pod's shareProcessNamespace
+    #[arg(long, value_name = "NAME")]
+    pub(crate) rotate_process: Option<String>,
+
+    /// At which it opens its logs anew: USR1, USR2 or HUP
+    #[arg(long, value_name = "SIGNAL", default_value = "USR1")]
+    pub(crate) rotate_signal: String,
 
     /// Bytes of disk of all followed files above which shipped ones give way, the oldest first
     #[arg(long, value_name = "BYTES")]

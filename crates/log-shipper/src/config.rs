@@ -11,22 +11,27 @@ mod stream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use sidecar_runtime::{Rejections, Section, setting};
 use tail::{AfterShip, From, Globs, LongLines};
 
 pub(crate) use self::sink::{Encoding, FileConfig, HttpConfig, SinkConfig};
 pub(crate) use self::stream::ForwardConfig;
 use crate::cli::Args;
-use crate::ending::{Ending, name_of_process};
+use crate::ending::Ending;
 use crate::metadata::MetadataConfig;
+use crate::process::name_of_process;
 use crate::processor::Processor;
 use crate::record::{Format, RESERVED, Recorder, TextRecorder};
+use crate::rotation::RotationConfig;
 use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder};
 
 /// The smallest limit for a line; below, nothing useful is left of one.
 const LINE_BYTES_MIN: u64 = 64;
 /// The largest: a batch holds at least one line.
 const LINE_BYTES_MAX: u64 = 16 << 20;
+/// The smallest size at which a log is rotated.
+const ROTATE_AT_MIN: u64 = 64 << 10;
 
 /// The sinks and what each does, the settings in effect.
 #[derive(Debug)]
@@ -56,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) reclaim: bool,
     pub(crate) after_ship: AfterShip,
     pub(crate) dir_bytes_max: Option<u64>,
+    pub(crate) rotation: Option<RotationConfig>,
 }
 
 /// What happens when the sink takes nothing and the buffer is full.
@@ -82,9 +88,13 @@ pub(crate) fn configure_sections(
     if outputs > 1 {
         rejections.reject("sinks", "stdout", "more than one writes to standard output");
     }
-    if args.after_ship.is_some() || args.reclaim || args.max_dir_bytes.is_some() {
+    if args.after_ship.is_some()
+        || args.reclaim
+        || args.max_dir_bytes.is_some()
+        || args.rotate_at.is_some()
+    {
         let reason = "room is not reclaimed for several sinks yet";
-        rejections.reject("sinks", "after-ship, reclaim, max-dir-bytes", reason);
+        rejections.reject("sinks", "after-ship, reclaim, max-dir-bytes, rotate-at", reason);
     }
     let mut sinks = Vec::new();
     for section in sections {
@@ -106,6 +116,7 @@ fn of_the_whole<'a>(own: &Args, whole: &Args) -> impl Iterator<Item = &'a str> {
         ("after-ship", own.after_ship != whole.after_ship),
         ("reclaim", own.reclaim != whole.reclaim),
         ("max-dir-bytes", own.max_dir_bytes != whole.max_dir_bytes),
+        ("rotate-at", own.rotate_at != whole.rotate_at),
         ("once", own.once != whole.once),
         ("exit-when-idle", own.exit_when_idle != whole.exit_when_idle),
         ("exit-when-file", own.exit_when_file != whole.exit_when_file),
@@ -157,6 +168,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
     let dir_bytes_max = optional(args.max_dir_bytes.as_deref(), |text| {
         rejections.parse("max-dir-bytes", text, setting::bytes)
     });
+    let rotation = rotation(&args, rejections);
     Some(Config {
         globs: globs?,
         from: from?,
@@ -176,6 +188,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         reclaim: args.reclaim,
         after_ship: after_ship?.unwrap_or(by_default),
         dir_bytes_max: dir_bytes_max?,
+        rotation: rotation?,
     })
 }
 
@@ -190,6 +203,30 @@ fn ending(args: &Args, rejections: &mut Rejections) -> Option<Ending> {
         rejections.parse("exit-when-process", text, name_of_process)
     });
     Some(Ending { file: file?, process: process? })
+}
+
+fn rotation(args: &Args, rejections: &mut Rejections) -> Option<Option<RotationConfig>> {
+    let choices = [("USR1", Signal::USR1), ("USR2", Signal::USR2), ("HUP", Signal::HUP)];
+    let signal = rejections.parse("rotate-signal", &args.rotate_signal, setting::one_of(&choices));
+    let at_bytes = optional(args.rotate_at.as_deref(), |text| {
+        rejections.parse("rotate-at", text, |text| match setting::bytes(text) {
+            Ok(bytes) if bytes < ROTATE_AT_MIN => {
+                Err(format!("expected at least {ROTATE_AT_MIN} bytes"))
+            }
+            other => other.map_err(|error| error.to_string()),
+        })
+    });
+    let process = optional(args.rotate_process.as_deref(), |text| {
+        rejections.parse("rotate-process", text, name_of_process)
+    });
+    match (&args.rotate_at, &args.rotate_process) {
+        (Some(text), None) => rejections.reject("rotate-at", text, "rotate-process is missing"),
+        (None, Some(text)) => rejections.reject("rotate-process", text, "rotate-at is missing"),
+        _ => {}
+    }
+    let (signal, at_bytes, process) = (signal?, at_bytes?, process?);
+    let both = at_bytes.zip(process);
+    Some(both.map(|(at_bytes, process)| RotationConfig { at_bytes, process, signal }))
 }
 
 /// An absent setting is fine, a bad one is not.

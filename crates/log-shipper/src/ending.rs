@@ -17,8 +17,6 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tracing::info;
 
-pub(crate) use self::process::name_of_process;
-
 /// What ends the process from outside, besides signals.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {

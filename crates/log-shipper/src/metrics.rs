@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use event::filter;
+use event::redact::{Preset, Tally};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -90,6 +91,7 @@ pub(crate) struct Metrics {
     pub(crate) lines_unparsed: Counter,
     pub(crate) requests_accepted: Counter,
     requests_refused: Group,
+    redactions: Group,
     pub(crate) sent_bytes: Counter,
     pub(crate) sink_failing: Gauge,
     pub(crate) batch_bytes: Gauge,
@@ -97,6 +99,7 @@ pub(crate) struct Metrics {
     pub(crate) reclaimed_bytes: Counter,
     pub(crate) reclaimed_unacknowledged_bytes: Counter,
     pub(crate) hole_bytes: Counter,
+    pub(crate) rotate_errors: Counter,
     pub(crate) reclaim_refused: Counter,
     pub(crate) checkpoints: Counter,
     pub(crate) checkpoint_errors: Counter,
@@ -176,6 +179,7 @@ impl Metrics {
             bytes_acked: self.bytes_acked.clone(),
             lines_dropped: self.lines_dropped.clone(),
             requests_refused: self.requests_refused.clone(),
+            redactions: self.redactions.clone(),
             ..Metrics::default()
         }
     }
@@ -186,7 +190,7 @@ impl Metrics {
         self.sink.iter().cloned().chain([own]).collect()
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 22] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 23] {
         [
             (
                 "lines_replaced",
@@ -217,6 +221,7 @@ impl Metrics {
                 "Files that could not be deleted, emptied or given holes",
                 &self.reclaim_refused,
             ),
+            ("rotate_errors", "Rotations that did not work", &self.rotate_errors),
             ("checkpoints", "Checkpoints written", &self.checkpoints),
             ("checkpoint_errors", "Checkpoints that could not be written", &self.checkpoint_errors),
             (
@@ -257,7 +262,7 @@ impl Metrics {
         ]
     }
 
-    fn groups(&self) -> [(&'static str, &'static str, &Group); 6] {
+    fn groups(&self) -> [(&'static str, &'static str, &Group); 7] {
         [
             ("lines_read", "Lines read, by pattern", &self.lines_read),
             ("bytes_read", "Bytes read, by pattern", &self.bytes_read),
@@ -265,6 +270,7 @@ impl Metrics {
             ("bytes_acked", "Bytes of files acknowledged, by pattern", &self.bytes_acked),
             ("lines_dropped", "Lines that are not shipped, by reason", &self.lines_dropped),
             ("retries", "Attempts that are made again, by reason", &self.requests_refused),
+            ("redactions", "Places taken out of lines, by kind", &self.redactions),
         ]
     }
 
@@ -301,6 +307,18 @@ impl Metrics {
             let label = self.labelled("reason", reason.label());
             (reason.label(), self.lines_dropped.get_or_create_owned(&label).get())
         })
+    }
+
+    pub(crate) fn redacted(&self, tally: &Tally) {
+        if tally.is_empty() {
+            return;
+        }
+        let presets = Preset::ALL.map(|preset| (preset.name(), tally.of(preset)));
+        for (name, places) in presets.into_iter().chain([("regex", tally.custom)]) {
+            if places > 0 {
+                self.redactions.get_or_create(&self.labelled("kind", name)).inc_by(places);
+            }
+        }
     }
 
     pub(crate) fn refused(&self, why: Refusal) {

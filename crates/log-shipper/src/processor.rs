@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use event::filter::{Candidate, DropReason, Filter};
+use event::redact::{Redactor, Tally};
 use event::{Fields, Parser, Timestamp};
 use tail::{Line, Part, Source};
 
@@ -22,6 +23,7 @@ use crate::record::{Entry, Parsed, Recorder, text};
 pub(crate) struct Processor {
     pub(crate) rules: Vec<ParseRule>,
     pub(crate) filter: Option<Filter>,
+    pub(crate) redactor: Option<Redactor>,
     state: State,
 }
 
@@ -40,6 +42,7 @@ struct State {
     file_id: u64,
     /// Memory for the next record.
     fields: Fields<'static>,
+    redacted: Tally,
 }
 
 /// A line on its way, or lines that were joined.
@@ -75,8 +78,12 @@ pub(crate) enum Processed {
 }
 
 impl Processor {
-    pub(crate) fn new(rules: Vec<ParseRule>, filter: Option<Filter>) -> Processor {
-        Processor { rules, filter, state: State::default() }
+    pub(crate) fn new(
+        rules: Vec<ParseRule>,
+        filter: Option<Filter>,
+        redactor: Option<Redactor>,
+    ) -> Processor {
+        Processor { rules, filter, redactor, state: State::default() }
     }
 
     /// Begins a turn: the lines that follow are of `source`.
@@ -96,6 +103,29 @@ impl Processor {
         recorder: &mut Recorder,
         batch: &mut Batch,
     ) -> Processed {
+        let Some(redactor) = &self.redactor else {
+            return self.write(piece, piece.text, now, recorder, batch);
+        };
+        let bytes = redactor.redact(piece.bytes, &mut self.state.redacted);
+        // A CR at the end is none of what is taken out.
+        let text = &bytes[..bytes.len() - (piece.bytes.len() - piece.text.len())];
+        self.write(&Piece { bytes: &bytes, text, ..*piece }, piece.text, now, recorder, batch)
+    }
+
+    /// What was taken out since the last call.
+    pub(crate) fn take_redacted(&mut self) -> Tally {
+        std::mem::take(&mut self.state.redacted)
+    }
+
+    /// The same for a piece that may be shipped; `original` is how it stands in the file.
+    fn write(
+        &mut self,
+        piece: &Piece<'_>,
+        original: &[u8],
+        now: Instant,
+        recorder: &mut Recorder,
+        batch: &mut Batch,
+    ) -> Processed {
         let parser = self.state.rule.map(|rule| &mut self.rules[rule].parser);
         let (text, replaced) = match parser.is_some() || recorder.takes_text() {
             true => text(piece.text),
@@ -111,7 +141,7 @@ impl Processor {
         let candidate = Candidate {
             file: self.state.file_id,
             offset: piece.offset,
-            text: piece.text,
+            text: original,
             fields: &fields,
         };
         let dropped = self.filter.as_mut().and_then(|filter| filter.drops(&candidate, now));

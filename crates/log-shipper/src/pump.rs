@@ -35,6 +35,7 @@ use crate::delivery::Report;
 use crate::keeper::{self, Keeper};
 use crate::metrics::{DropReason, GroupMetrics, Metrics};
 use crate::processor::Piece;
+use crate::rotation::Rotation;
 
 /// Between two looks at files that grow: a look takes in all that came in between.
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(3);
@@ -66,6 +67,7 @@ pub(crate) struct Pump {
     pub(crate) batches: mpsc::Sender<Batch>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) keeper: Option<Keeper>,
+    pub(crate) rotation: Option<Rotation>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) agreement: Agreement,
     pub(crate) reloads: Reloads,
@@ -246,6 +248,7 @@ impl Pump {
         self.hand_over();
         self.save_if_due();
         self.reclaim_if_due();
+        self.rotate_if_due();
         self.publish_if_due();
     }
 

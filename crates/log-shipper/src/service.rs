@@ -20,6 +20,7 @@ use crate::keeper::Keeper;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::pump::{Agreement, Policy, Pump, State, Way};
+use crate::rotation::Rotation;
 use crate::sink::Sink;
 use crate::tools;
 
@@ -162,6 +163,7 @@ impl Pipeline {
             keeper,
             lifecycle,
             agreement,
+            rotation: config.rotation.map(Rotation::new),
             reloads,
             metrics,
             groups,

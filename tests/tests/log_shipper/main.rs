@@ -22,6 +22,7 @@ mod nginx;
 mod outage;
 mod polling;
 mod reclaim;
+mod rotate_at;
 mod rotation;
 mod secured;
 mod settings;

@@ -1,4 +1,5 @@
-//! A small disk: what is shipped gives way, what is not stays, on file systems that are really full.
+//! A small disk: what is shipped gives way and what is not stays, on file systems that are really
+//! full.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

@@ -7,7 +7,7 @@ use e2e::workplace::{Workplace, free_address};
 use e2e::writer::Numbered;
 
 /// A value that each setting must refuse.
-const BAD_VALUES: [(&str, &str); 27] = [
+const BAD_VALUES: [(&str, &str); 31] = [
     ("--include", "/logs/[a"),
     ("--exclude", "/logs/***"),
     ("--from", "middle"),
@@ -33,6 +33,10 @@ const BAD_VALUES: [(&str, &str); 27] = [
     ("--on-full", "explode"),
     ("--after-ship", "frame"),
     ("--max-dir-bytes", "-1"),
+    ("--rotate-at", "1MiB"),
+    ("--rotate-at", "12"),
+    ("--rotate-process", "nginx"),
+    ("--rotate-signal", "KILL"),
     ("--admin-listen", "nowhere"),
     ("--shutdown-grace", "forever"),
 ];

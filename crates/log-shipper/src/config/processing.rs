@@ -4,6 +4,7 @@
 //! those that match the pattern before it; the first that fits a file counts.
 
 use event::filter::{self, Filter, Rate, Sample};
+use event::redact::{self, Custom, Redactor};
 use event::{Offset, Parser, RegexSet, patterns};
 use sidecar_runtime::Rejections;
 
@@ -34,8 +35,9 @@ pub(super) fn processor(args: &Args, rejections: &mut Rejections) -> Option<Proc
         accepted = false;
     }
     let filter = filter(args, rejections);
+    let redactor = redactor(args, rejections);
     (accepted && offset.is_some()).then_some(())?;
-    Some(Processor::new(rules, filter?))
+    Some(Processor::new(rules, filter?, redactor?))
 }
 
 fn parse_rules(text: &str, offset: Offset) -> Result<Vec<ParseRule>, String> {
@@ -96,4 +98,24 @@ fn set(
         return Some(None);
     }
     rejections.parse(setting, &typed.join("\n"), |_all| patterns(typed)).map(Some)
+}
+
+/// Nothing is taken out where nothing is asked for.
+fn redactor(args: &Args, rejections: &mut Rejections) -> Option<Option<Redactor>> {
+    let mut accepted = true;
+    let (mut presets, mut own) = (Vec::new(), Vec::new());
+    for text in &args.redact {
+        match rejections.parse("redact", text, redact::presets) {
+            Some(more) => presets.extend(more),
+            None => accepted = false,
+        }
+    }
+    for text in &args.redact_regex {
+        match rejections.parse("redact-regex", text, str::parse::<Custom>) {
+            Some(custom) => own.push(custom),
+            None => accepted = false,
+        }
+    }
+    let asked = !(presets.is_empty() && own.is_empty());
+    accepted.then(|| asked.then(|| Redactor::new(&presets, own)))
 }

@@ -1,5 +1,5 @@
-//! Room on the shared volume: holes as soon as something is acknowledged, everything else once a
-//! second. See [`super`] and `tail`'s `reclaim`, which decides what goes and what stays.
+//! Room on the shared volume: holes as soon as something is acknowledged, deletions and rotations
+//! once a second. See [`super`] and `tail`'s `reclaim`, which decides what goes and what stays.
 
 use std::time::Duration;
 
@@ -42,6 +42,15 @@ impl Pump {
             self.state.above_dir_bytes = above;
         }
         self.count(&reclaimed);
+    }
+
+    pub(super) fn rotate_if_due(&mut self) {
+        if let Some(rotation) = &mut self.rotation
+            && !self.lifecycle.is_draining()
+        {
+            let errors = rotation.act(&self.tailer, now());
+            self.metrics.rotate_errors.inc_by(errors);
+        }
     }
 
     fn count(&self, reclaimed: &Reclaimed) {

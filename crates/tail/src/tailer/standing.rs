@@ -1,14 +1,19 @@
 //! How the files stand: what waits in them, and whether they rest.
 //!
-//! In: the cursors as they are. Out: plain values for whoever decides or reports by them. Nothing
-//! here looks at a file; what no look has seen yet is not told. A list of sizes stands for a moment:
-//! a file that is written without end is done with that moment all the same.
+//! In: the cursors as they are. Out: plain values for whoever decides or reports by them. No file
+//! is looked at here; what no look has seen yet is not told. A list of sizes stands for a moment: a
+//! file that is written without end is done with that moment all the same.
 
-use std::time::{Instant, SystemTime};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Tailer;
 use super::stats::Backlog;
+use crate::cursor::Cursor;
 use crate::roster::{FileId, Source};
+
+/// A file that has grown so recently is being written.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// One file as it stands.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +94,29 @@ impl Tailer {
             let owes = |owed: u64, acked: u64| owed > 0 && acked < *size;
             self.roster.get(*id).is_some_and(|it| owes(it.owed_bytes(), it.acked.offset))
         });
+    }
+
+    /// Where files lie that are written under their name and have reached this size.
+    #[must_use]
+    pub fn grown_to(&self, bytes: u64) -> Vec<PathBuf> {
+        let is_live = |it: &Cursor| {
+            let is_rotated = it.state.is_rotated() || self.original_of(&it.path).is_some();
+            !is_rotated && !it.deleted && it.suspect.is_none()
+        };
+        let grown = self.roster.iter().filter(|(_, it)| it.size >= bytes && is_live(it));
+        grown.map(|(_, it)| it.path.clone()).collect()
+    }
+
+    /// A rotated file is still written to, and nothing lies where it was.
+    #[must_use]
+    pub fn awaits_reopening(&self, now: Instant) -> bool {
+        let is_written = |it: &Cursor| {
+            it.state.is_rotated()
+                && !it.deleted
+                && now.duration_since(it.grew) < WRITTEN_WITHIN
+                && it.size > 0
+        };
+        self.roster.iter().any(|(_, it)| is_written(it) && !it.source.path.exists())
     }
 
     /// When a file was last seen to grow; at first, when the tailer was opened.
