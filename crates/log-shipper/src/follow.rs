@@ -88,7 +88,8 @@ pub(crate) fn run(args: &Args, rejections: &mut Rejections) -> u8 {
             return OUTPUT_LOST;
         }
     };
-    let status = runtime.block_on(follow(settings, prefixes));
+    let missing = args.files.iter().filter(|it| !is_pattern(it) && !Path::new(it).exists());
+    let status = runtime.block_on(follow(settings, prefixes, missing));
     // A write to somebody who does not read must not hold the end.
     runtime.shutdown_background();
     status.unwrap_or_else(|error| {
@@ -118,9 +119,6 @@ fn globs(files: &[String], here: &Path, rejections: &mut Rejections) -> Option<G
             accepted = false;
             continue;
         }
-        if !path.exists() && !is_pattern(file) {
-            warn!(file, "Waiting for a file");
-        }
         // The folder that a pattern is relative to is meant as it stands.
         let pattern = match is_pattern(file) {
             true => absolute(&Path::new(&glob_of(here)).join(file)).display().to_string(),
@@ -147,7 +145,11 @@ fn absolute(path: &Path) -> PathBuf {
     }
 }
 
-async fn follow(settings: Settings, prefixes: Option<Prefixes>) -> io::Result<u8> {
+async fn follow(
+    settings: Settings,
+    prefixes: Option<Prefixes>,
+    missing: impl Iterator<Item = &String>,
+) -> io::Result<u8> {
     let signals = Signals {
         interrupt: signal(SignalKind::interrupt())?,
         terminate: signal(SignalKind::terminate())?,
@@ -155,6 +157,8 @@ async fn follow(settings: Settings, prefixes: Option<Prefixes>) -> io::Result<u8
     let wake = Arc::new(Notify::new());
     let woken = Arc::clone(&wake);
     let (tailer, _no_positions) = Tailer::open(settings, None, move || woken.notify_one());
+    // From now on they are shown from their beginning.
+    missing.for_each(|file| warn!(file, "Waiting for a file"));
     let sink = Sink::open(SinkConfig::Stdout).map_err(io::Error::other)?;
     let draining = Notify::new();
     let follower = Follower { tailer, sink, prefixes, batch: Batch::default() };
