@@ -4,8 +4,9 @@
 //! client: 10.0.0.1, server: localhost, request: "GET /x HTTP/1.1", host: "localhost"`. Out: the
 //! level, the numbers of process, thread and connection, the text as the message, and what stands
 //! behind it as fields. The time has no zone: it is in that of the setting. nginx escapes nothing
-//! here, so the text and each value may contain what looks like the next one; the list counts only
-//! if it goes on in nginx's order to the end of the line, and is a part of the message otherwise.
+//! here, so the text and each value may contain what looks like the next one, and a client can put
+//! it there. The list counts only if it goes on in nginx's order to the end of the line, and is a
+//! part of the message otherwise.
 
 use memchr::{memchr, memmem};
 use nginx_log::Level;
