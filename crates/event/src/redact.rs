@@ -4,8 +4,7 @@
 //! which kind. Each kind is searched by itself, in a pass that jumps from one byte without which
 //! there is no match (`@`, `://`, a dot) to the next, so that a line without any costs little, and
 //! all in time linear in the line: a byte is looked at a fixed number of times whatever is around
-//! it. One regular expression for all was not taken: it cannot check digits, and costs each line
-//! ten times as much.
+//! it. A regular expression for each was not taken: it can neither check digits nor jump.
 //!
 //! What cannot be told from something harmless is taken out: a version with four parts is an
 //! address. What a form alone does not show (a name, a password in a sentence) stays; for that there

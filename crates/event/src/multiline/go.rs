@@ -11,6 +11,10 @@
 //! exit status 2
 //! ```
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// The panic and what is said of it before the first goroutine.
@@ -27,12 +31,15 @@ pub(super) enum State {
     End,
 }
 
+/// Behind the time, as net/http logs the panic of a request.
+static SERVING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("http: panic serving "));
+
 pub(super) fn begin(line: &[u8]) -> Option<State> {
     let is_panic = [b"panic: ".as_slice(), b"fatal error: ", b"SIGQUIT: quit", b"SIGABRT: abort"]
         .iter()
         .any(|word| line.starts_with(word))
         || line.starts_with(b"unexpected fault address ")
-        || memchr::memmem::find(line, b"http: panic serving ").is_some();
+        || SERVING.find(line).is_some();
     if is_panic {
         return Some(State::Panic);
     }

@@ -9,9 +9,10 @@ use std::ops::{Range, RangeInclusive};
 
 use super::scan;
 
+const DIGITS_MIN: usize = 13;
 const DIGITS_MAX: usize = 19;
-/// A number with this many bytes has been passed over whole.
-const STRIDE: usize = 13;
+/// Every number has a byte at each multiple of this.
+const STRIDE: usize = DIGITS_MIN;
 /// How the numbers on cards are grouped.
 const GROUPS: [&[usize]; 5] = [&[4, 4, 4, 4, 3], &[4, 4, 4, 4], &[4, 6, 5], &[4, 6, 4], &[4, 4, 5]];
 
@@ -19,7 +20,10 @@ pub(super) fn find(text: &[u8], from: usize) -> Option<Range<usize>> {
     let mut floor = from;
     let mut at = floor + STRIDE - 1;
     while at < text.len() {
-        if !is_of_run(text, at) {
+        // A run that is long enough reaches to one side or the other.
+        let (before, behind) = (at.saturating_sub(STRIDE / 2), at + STRIDE / 2);
+        let is_long = is_of_run(text, before) || is_of_run(text, behind);
+        if !is_long || !is_of_run(text, at) {
             at += STRIDE;
             continue;
         }
@@ -40,7 +44,7 @@ pub(super) fn find(text: &[u8], from: usize) -> Option<Range<usize>> {
 /// A digit, or what separates two.
 fn is_of_run(text: &[u8], at: usize) -> bool {
     let is_digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_digit);
-    let separates = is_separator(text[at]) && at > 0;
+    let separates = text.get(at).is_some_and(|byte| is_separator(*byte)) && at > 0;
     is_digit(at) || separates && is_digit(at - 1) && is_digit(at + 1)
 }
 
@@ -59,7 +63,7 @@ fn find_in_run(text: &[u8], start: usize) -> Result<Range<usize>, usize> {
             return Ok(start..end);
         }
         is_part = false;
-        if end >= text.len() || !is_separator(text[end]) || !is_of_run(text, end) {
+        if !is_of_run(text, end) {
             return Err(end.max(start + 1));
         }
         start = end + 1;
@@ -68,9 +72,14 @@ fn find_in_run(text: &[u8], start: usize) -> Result<Range<usize>, usize> {
 
 /// Where the card number ends that begins with this group of digits.
 fn card_at(text: &[u8], start: usize, group_end: usize) -> Option<usize> {
+    let is_grouped = text.get(group_end).is_some_and(|byte| is_separator(*byte));
     let alone = [group_end - start];
-    let forms = GROUPS.into_iter().chain([alone.as_slice()]);
-    let mut ends = forms.filter(|groups| groups[0] == alone[0]).filter_map(|groups| {
+    let forms: &[&[usize]] = match alone[0] {
+        4 if is_grouped => &GROUPS,
+        DIGITS_MIN..=DIGITS_MAX => &[&alone],
+        _ => return None,
+    };
+    let mut ends = forms.iter().filter_map(|groups| {
         let end = start + groups.iter().sum::<usize>() + groups.len() - 1;
         let number = text.get(start..end)?;
         scan::note(number.len());
@@ -95,12 +104,8 @@ fn is_fraction(text: &[u8], at: usize) -> bool {
 }
 
 fn is_card(number: &[u8]) -> bool {
-    let digits: Vec<u8> = number
-        .iter()
-        .filter(|byte| byte.is_ascii_digit())
-        .map(|byte| byte - b'0')
-        .take(DIGITS_MAX + 1)
-        .collect();
+    let digits: Vec<u8> =
+        number.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| byte - b'0').collect();
     lengths(&digits).is_some_and(|lengths| lengths.contains(&digits.len())) && has_luhn(&digits)
 }
 

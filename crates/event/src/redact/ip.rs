@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use super::scan;
 
+/// Bytes of the shortest address of IPv4.
+const IPV4_BYTES_MIN: usize = 7;
 /// Bytes of the longest address of either kind.
 const ADDRESS_BYTES_MAX: usize = 45;
 
@@ -17,8 +19,10 @@ pub(super) fn find_ipv4(text: &[u8], from: usize) -> Option<Range<usize>> {
     let is_of_run = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     loop {
         let dot = scan::find_byte(b'.', text, from)?;
-        let is_between = dot > from && text[dot - 1].is_ascii_digit();
-        if !is_between || !text.get(dot + 1).is_some_and(u8::is_ascii_digit) {
+        // The next dot of an address is behind one to three digits.
+        let next = &text[dot + 1..text.len().min(dot + 5)];
+        let is_first = dot > from && text[dot - 1].is_ascii_digit();
+        if !is_first || !next.contains(&b'.') {
             from = dot + 1;
             continue;
         }
@@ -29,7 +33,10 @@ pub(super) fn find_ipv4(text: &[u8], from: usize) -> Option<Range<usize>> {
         from = run_end;
         let is_word = scan::goes_on_before(text, start) || scan::goes_on_at(text, run_end);
         let is_host = |it: Ipv4Addr| it.octets()[1..] != [0, 0, 0];
-        if !is_word && parse(&text[start..end]).is_some_and(is_host) {
+        if end - start >= IPV4_BYTES_MIN
+            && !is_word
+            && parse(&text[start..end]).is_some_and(is_host)
+        {
             return Some(start..end);
         }
     }
