@@ -150,13 +150,13 @@ fn logfmt_lines() {
 fn lines_of_container_engines() {
     let time = "time 2026-11-22T10:00:00.123456789Z";
     for (line, expected) in [
-        ("2026-11-22T10:00:00.123456789Z stdout F a b", "message a b\nstream \"stdout\""),
+        ("2026-11-22T10:00:00.123456789Z stdout F a b", "message a b\niostream \"stdout\""),
         (
             "2026-11-22T11:00:00.123456789+01:00 stderr P  a ",
-            "message  a \npartial\nstream \"stderr\"",
+            "message  a \npartial\niostream \"stderr\"",
         ),
-        ("2026-11-22T10:00:00.123456789Z stdout F:x ", "message\nstream \"stdout\""),
-        ("2026-11-22T10:00:00.123456789Z stdout F", "message\nstream \"stdout\""),
+        ("2026-11-22T10:00:00.123456789Z stdout F:x ", "message\niostream \"stdout\""),
+        ("2026-11-22T10:00:00.123456789Z stdout F", "message\niostream \"stdout\""),
     ] {
         check("cri", line, &format!("{time}\n{expected}"));
     }
@@ -180,7 +180,7 @@ fn lines_of_container_engines() {
         ("a", "message a\npartial"),
         ("", "message\npartial"),
     ] {
-        check("docker-json", &docker(log), &format!("{time}\n{expected}\nstream \"stderr\""));
+        check("docker-json", &docker(log), &format!("{time}\n{expected}\niostream \"stderr\""));
     }
     check("docker-json", r#"{"log":"a\n","attrs":{"b":"c"}}"#, "message a\nattrs {\"b\":\"c\"}");
     check("docker-json", r#"{"log":1}"#, "form: no text in \"log\"");
