@@ -15,8 +15,7 @@ use tracing::info;
 
 /// Files with a line of their own.
 const FILES_MAX: usize = 100;
-/// Descriptors of files of which is remembered whose row they count in, before those are forgotten
-/// that the tailer knows no more.
+/// Files whose row is remembered; above, those are forgotten that the tailer knows no more.
 const IDS_MAX: usize = 10_000;
 /// The row of all files without one of their own.
 const OTHERS: usize = 0;

@@ -356,6 +356,10 @@ impl World {
             self.delivered.extend(lines);
             self.tailer().acknowledge(&span);
             self.tailer().punch();
+            if self.punches {
+                let now = self.now;
+                self.tailer().shrink_to(PUNCHED_BYTES_MAX, false, now);
+            }
         }
     }
 

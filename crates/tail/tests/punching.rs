@@ -211,6 +211,38 @@ fn a_copy_of_a_file_with_a_hole_is_still_known_as_a_copy() {
     assert_eq!((tailer.stats().copies_continued, tailer.stats().lost_bytes), (3, 0));
 }
 
+/// Two readers of one file, one of them late: nothing goes that it has not read.
+#[test]
+fn a_hole_ends_where_the_slowest_reader_is() {
+    let mut world = World::new();
+    let mut fast = opened(world.settings("access.log"), None);
+    let mut slow = opened(world.settings("access.log"), None);
+    fast.hold_for(slow.acknowledged());
+    world.write(20_000);
+    assert_eq!(world.read(&mut fast), 0, "the slow one does not even know the file");
+    slow.rescan_now(world.now);
+    let mut lines = 0;
+    let (id, _) = slow.next_ready().unwrap();
+    let span = slow.read(id, world.now, |_| {
+        lines += 1;
+        if lines == 8000 { Flow::Stop } else { Flow::Continue }
+    });
+    slow.acknowledge(&span.unwrap());
+    fast.hold_for(slow.acknowledged().and(&fast.acknowledged()));
+    let freed = fast.punch().hole_bytes;
+    assert!(freed > 0 && freed <= lines * LINE_BYTES, "{freed} for {lines} lines");
+    fast.shrink_to(0, true, world.now);
+    let left = on_disk(&world.path());
+    assert!(left >= (20_000 - lines) * LINE_BYTES, "{left}");
+    while let Some((id, _)) = slow.next_ready() {
+        slow.read(id, world.now, |_| {
+            lines += 1;
+            Flow::Continue
+        });
+    }
+    assert_eq!(lines, 20_000);
+}
+
 #[test]
 fn without_the_right_to_write_the_file_is_left_and_counted_once() {
     let mut world = World::new();
