@@ -37,7 +37,9 @@ fn from_fields(mut fields: Map<String, Value>, arrived: Instant) -> Result<Recor
         Some(Value::String(text)) => Ok(text),
         other => Err(format!("field {name} is {other:?}")),
     };
-    let (message, file, time) = (text("message")?, text("file")?, text("time")?);
+    let (file, time) = (text("file")?, text("time")?);
+    // All of a parsed line may be in its fields.
+    let message = text("message").unwrap_or_default();
     let offset = fields.remove("offset").and_then(|offset| offset.as_u64());
     let offset = offset.ok_or("field offset is no whole number")?;
     Ok(Record { message, file, offset, time, fields, arrived })

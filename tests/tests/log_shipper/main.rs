@@ -21,6 +21,7 @@ mod metadata;
 mod nginx;
 mod outage;
 mod polling;
+mod processing;
 mod reclaim;
 mod rotate_at;
 mod rotation;

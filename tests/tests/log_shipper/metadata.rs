@@ -69,7 +69,7 @@ fn field<'a>(record: &'a Record, pointer: &str) -> &'a Value {
 /// annotation.
 fn places(protocol: Protocol) -> [&'static str; 7] {
     match protocol {
-        Protocol::Ndjson => [
+        Protocol::Ndjson | Protocol::Forward => [
             "kubernetes|pod_name",
             "kubernetes|namespace_name",
             "kubernetes|pod_id",

@@ -7,7 +7,7 @@ use e2e::workplace::{Workplace, free_address};
 use e2e::writer::Numbered;
 
 /// A value that each setting must refuse.
-const BAD_VALUES: [(&str, &str); 31] = [
+const BAD_VALUES: [(&str, &str); 42] = [
     ("--include", "/logs/[a"),
     ("--exclude", "/logs/***"),
     ("--from", "middle"),
@@ -39,6 +39,17 @@ const BAD_VALUES: [(&str, &str); 31] = [
     ("--rotate-signal", "KILL"),
     ("--admin-listen", "nowhere"),
     ("--shutdown-grace", "forever"),
+    ("--sink-encoding", "cbor"),
+    ("--parse", "cobol"),
+    ("--parse", "/logs/[a=json"),
+    ("--time-zone", "Mars"),
+    ("--include-lines", "(a"),
+    ("--exclude-lines", "(b"),
+    ("--min-level", "loud"),
+    ("--sample", "2"),
+    ("--rate-limit", "fast"),
+    ("--redact", "sins"),
+    ("--redact-regex", "noreplacement"),
 ];
 
 /// `--max-line-bytes` → `LOG_SHIPPER_MAX_LINE_BYTES`

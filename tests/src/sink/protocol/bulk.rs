@@ -34,7 +34,7 @@ fn item(action: &str, document: &str) -> Result<Item, String> {
     let text = |value: Option<Value>| value.and_then(|value| Some(value.as_str()?.to_owned()));
     let log = fields.remove("log").unwrap_or_default();
     let record = Record {
-        message: text(fields.remove("message")).ok_or("a document without a message")?,
+        message: text(fields.remove("message")).unwrap_or_default(),
         file: text(log.pointer("/file/path").cloned()).ok_or("a document without a file")?,
         offset: log["offset"].as_u64().ok_or("a document without an offset")?,
         time: text(fields.remove("@timestamp")).ok_or("a data stream needs @timestamp")?,
