@@ -48,6 +48,7 @@ NEEDED='
 # Without a program of their own: file:package
 NEEDED_FILES='
   /usr/share/doc/busybox-static:busybox-static
+  /usr/share/doc/rsyslog-gnutls:rsyslog-gnutls
   /usr/share/doc/php-redis:php-redis
   /usr/share/doc/ruby-redis:ruby-redis
 '

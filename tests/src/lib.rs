@@ -35,6 +35,7 @@ pub mod prometheus;
 pub mod random;
 pub mod redis;
 pub mod resp_client;
+pub mod rsyslog;
 pub mod seed;
 pub mod shipper;
 pub mod sink;

@@ -31,12 +31,13 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<String>,
 
-    /// Where lines go: stdout, file, http, loki, elasticsearch, otlp, forward or blackhole
+    /// Where lines go: stdout, file, http, loki, elasticsearch, otlp, forward, syslog or
+    /// blackhole
     #[arg(long, value_name = "SINK", default_value = "stdout")]
     pub(crate) sink: String,
 
-    /// Address of the sink: http(s)://HOST[:PORT]/PATH, tcp://HOST[:PORT], tls://HOST[:PORT] or
-    /// file:///PATH
+    /// Address of the sink: http(s)://HOST[:PORT]/PATH, tcp://HOST[:PORT], tls://HOST[:PORT],
+    /// udp://HOST[:PORT] or file:///PATH
     #[arg(long, value_name = "URL")]
     pub(crate) sink_url: Option<String>,
 
@@ -81,6 +82,15 @@ pub struct Args {
     /// Tag of the forward sink's records; {stream} stands for the file's name without its ending
     #[arg(long, value_name = "TAG", default_value = "log-shipper.{stream}")]
     pub(crate) forward_tag: String,
+
+    /// Facility of the syslog sink's messages: kern, user, mail, daemon, auth, syslog, lpr, news,
+    /// uucp, cron, authpriv, ftp, or local0 to local7
+    #[arg(long, value_name = "NAME", default_value = "local0")]
+    pub(crate) syslog_facility: String,
+
+    /// Longest datagram of the syslog sink, to which longer messages are cut: 480 to 65507 bytes
+    #[arg(long, value_name = "BYTES", default_value = "2KiB")]
+    pub(crate) syslog_datagram_bytes: String,
 
     /// Size at which the file sink begins a new file
     #[arg(long, value_name = "BYTES", default_value = "100MiB")]

@@ -16,15 +16,17 @@ use sidecar_runtime::{Rejections, Section, setting};
 use tail::{AfterShip, From, Globs, LongLines};
 
 pub(crate) use self::sink::{Encoding, FileConfig, HttpConfig, SinkConfig};
-pub(crate) use self::stream::ForwardConfig;
+#[cfg(test)]
+pub(crate) use self::stream::StreamConfig;
+pub(crate) use self::stream::{ForwardConfig, SyslogConfig};
 use crate::cli::Args;
 use crate::ending::Ending;
 use crate::metadata::MetadataConfig;
 use crate::process::name_of_process;
 use crate::processor::Processor;
-use crate::record::{Format, RESERVED, Recorder, TextRecorder};
+use crate::record::{Format, POD, RESERVED, Recorder, TextRecorder};
 use crate::rotation::RotationConfig;
-use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder};
+use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder, SyslogRecorder};
 
 /// The smallest limit for a line; below, nothing useful is left of one.
 const LINE_BYTES_MIN: u64 = 64;
@@ -300,7 +302,7 @@ fn label(text: &str) -> Result<(String, String), String> {
     if key.is_empty() {
         return Err("the key is empty".to_owned());
     }
-    if RESERVED.contains(&key) {
+    if RESERVED.contains(&key) && key != POD {
         return Err(format!("a record has a field {key} of its own"));
     }
     Ok((key.to_owned(), value.to_owned()))
@@ -350,6 +352,10 @@ fn recorder(
             own_form(rejections, None)?;
             let recorder = ForwardRecorder::new(&args.forward_tag, args.record_id, labels?);
             Some(Recorder::Forward(recorder))
+        }
+        SinkConfig::Syslog(config) => {
+            own_form(rejections, None)?;
+            Some(Recorder::Syslog(SyslogRecorder::new(config, args.record_id, labels?)))
         }
     }
 }

@@ -89,6 +89,7 @@ pub(crate) struct Metrics {
     bytes_acked: Group,
     pub(crate) lines_replaced: Counter,
     pub(crate) lines_unparsed: Counter,
+    pub(crate) lines_cut: Counter,
     pub(crate) requests_accepted: Counter,
     requests_refused: Group,
     redactions: Group,
@@ -190,7 +191,7 @@ impl Metrics {
         self.sink.iter().cloned().chain([own]).collect()
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 23] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 24] {
         [
             (
                 "lines_replaced",
@@ -202,6 +203,7 @@ impl Metrics {
                 "Records that are not of the form of their parser, shipped as they are",
                 &self.lines_unparsed,
             ),
+            ("lines_cut", "Lines cut to fit into a datagram of syslog", &self.lines_cut),
             ("requests_accepted", "Attempts that the sink accepted", &self.requests_accepted),
             (
                 "sent_bytes",

@@ -21,9 +21,9 @@ use tail::{Part, Source};
 #[cfg(test)]
 pub(crate) use self::entry::plain;
 pub(crate) use self::entry::{Entry, Parsed};
-pub(crate) use self::text::{Format, RESERVED, TextRecorder};
+pub(crate) use self::text::{Format, POD, RESERVED, TextRecorder};
 use crate::metadata::Pod;
-use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder};
+use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder, SyslogRecorder};
 
 /// Writes records.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub(crate) enum Recorder {
     Bulk(BulkRecorder),
     Otlp(OtlpRecorder),
     Forward(ForwardRecorder),
+    Syslog(SyslogRecorder),
 }
 
 impl Recorder {
@@ -44,6 +45,7 @@ impl Recorder {
             Recorder::Bulk(recorder) => recorder.describe(pod),
             Recorder::Otlp(recorder) => recorder.describe(pod),
             Recorder::Forward(recorder) => recorder.describe(pod),
+            Recorder::Syslog(recorder) => recorder.describe(pod),
         }
     }
 
@@ -55,6 +57,7 @@ impl Recorder {
             Recorder::Bulk(recorder) => recorder.begin(source, time),
             Recorder::Otlp(recorder) => recorder.begin(source, time),
             Recorder::Forward(recorder) => recorder.begin(source, time),
+            Recorder::Syslog(recorder) => recorder.begin(source, time),
         }
     }
 
@@ -63,8 +66,8 @@ impl Recorder {
         match self {
             Recorder::Loki(recorder) => recorder.head(),
             Recorder::Otlp(recorder) => recorder.head(),
-            Recorder::Text(_) | Recorder::Bulk(_) => &[],
             Recorder::Forward(recorder) => recorder.head(),
+            Recorder::Text(_) | Recorder::Bulk(_) | Recorder::Syslog(_) => &[],
         }
     }
 
@@ -76,6 +79,7 @@ impl Recorder {
             Recorder::Bulk(recorder) => recorder.write(entry, out),
             Recorder::Otlp(recorder) => recorder.write(entry, out),
             Recorder::Forward(recorder) => recorder.write(entry, out),
+            Recorder::Syslog(recorder) => recorder.write(entry, out),
         }
     }
 
@@ -83,7 +87,16 @@ impl Recorder {
     pub(crate) fn takes_text(&self) -> bool {
         match self {
             Recorder::Text(recorder) => recorder.takes_text(),
+            Recorder::Syslog(_) => false,
             _ => true,
+        }
+    }
+
+    /// Lines that had to be cut since the last call.
+    pub(crate) fn take_cut(&mut self) -> u64 {
+        match self {
+            Recorder::Syslog(recorder) => recorder.take_cut(),
+            _ => 0,
         }
     }
 }

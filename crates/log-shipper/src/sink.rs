@@ -13,6 +13,7 @@ mod loki;
 mod ndjson;
 mod otlp;
 mod stdout;
+mod syslog;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub(crate) use self::loki::{LokiRecorder, LokiSink};
 pub(crate) use self::ndjson::NdjsonSink;
 pub(crate) use self::otlp::{OtlpRecorder, OtlpSink};
 pub(crate) use self::stdout::StdoutSink;
+pub(crate) use self::syslog::{SyslogRecorder, SyslogSink};
 use crate::batch::Records;
 use crate::config::SinkConfig;
 
@@ -37,6 +39,7 @@ pub(crate) enum Sink {
     Bulk(Box<BulkSink>),
     Otlp(Box<OtlpSink>),
     Forward(Box<ForwardSink>),
+    Syslog(Box<SyslogSink>),
     Blackhole,
 }
 
@@ -156,6 +159,7 @@ impl Sink {
                 Sink::Otlp(Box::new(OtlpSink::open(*config, encoding)?))
             }
             SinkConfig::Forward(config) => Sink::Forward(Box::new(ForwardSink::open(*config)?)),
+            SinkConfig::Syslog(config) => Sink::Syslog(Box::new(SyslogSink::open(*config)?)),
             SinkConfig::Blackhole => Sink::Blackhole,
         })
     }
@@ -169,6 +173,7 @@ impl Sink {
             Sink::Bulk(sink) => sink.send(records).await,
             Sink::Otlp(sink) => sink.send(records).await,
             Sink::Forward(sink) => sink.send(records).await,
+            Sink::Syslog(sink) => sink.send(records).await,
             Sink::Blackhole => Answer::Accepted,
         }
     }

@@ -9,6 +9,7 @@
 //! ancestor is reported instead, so that the caller can watch for the missing part.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
@@ -36,7 +37,7 @@ pub enum PatternError {
 }
 
 /// The files to follow: those that match one of `include` and none of `exclude`.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Globs {
     include: Vec<Include>,
     exclude: Vec<Pattern>,
@@ -49,6 +50,14 @@ struct Include {
     base: PathBuf,
     /// How many directories below `base` a match can lie.
     depth: usize,
+}
+
+impl fmt::Debug for Globs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exclude: Vec<_> = self.exclude.iter().map(Pattern::as_str).collect();
+        let include: Vec<_> = self.groups().collect();
+        f.debug_struct("Globs").field("include", &include).field("exclude", &exclude).finish()
+    }
 }
 
 impl Globs {

@@ -29,3 +29,4 @@ mod secured;
 mod settings;
 mod several;
 mod sinks;
+mod syslog;

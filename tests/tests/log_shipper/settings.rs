@@ -7,7 +7,7 @@ use e2e::workplace::{Workplace, free_address};
 use e2e::writer::Numbered;
 
 /// A value that each setting must refuse.
-const BAD_VALUES: [(&str, &str); 42] = [
+const BAD_VALUES: [(&str, &str); 45] = [
     ("--include", "/logs/[a"),
     ("--exclude", "/logs/***"),
     ("--from", "middle"),
@@ -21,6 +21,9 @@ const BAD_VALUES: [(&str, &str); 42] = [
     ("--label", "novalue"),
     ("--format", "xml"),
     ("--compression", "rar"),
+    ("--forward-tag", "two words"),
+    ("--syslog-facility", "local8"),
+    ("--syslog-datagram-bytes", "479"),
     ("--max-line-bytes", "many"),
     ("--max-line-bytes", "0"),
     ("--long-lines", "fold"),
@@ -109,6 +112,32 @@ fn an_http_sink_needs_its_address() {
     let (code, stderr) = Settings::new(&place, &sink).without("--sink-url").run_to_end(SOON);
     assert_eq!(code, 64, "{stderr}");
     assert!(stderr.contains("sink-url"), "{stderr}");
+}
+
+/// What a sink would not look at is refused where it would mislead.
+#[test]
+fn settings_that_do_not_fit_the_sink_are_refused() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    for (sink_name, url, flag, value) in [
+        ("forward", "http://host", "--sink-url", "http://host"),
+        ("forward", "tcp://host/path", "--sink-url", "tcp://host/path"),
+        ("forward", "tcp://host", "--compression", "zstd"),
+        ("forward", "tcp://host", "--basic-auth-file", "/login"),
+        ("forward", "tcp://host", "--bearer-token-file", "/token"),
+        ("syslog", "tcp://host", "--compression", "gzip"),
+        ("syslog", "udp://host", "--format", "json"),
+        ("syslog", "tls://host", "--basic-auth-file", "/login"),
+        ("syslog", "tcp://host", "--label", "no space=x"),
+        ("syslog", "tcp://host", "--label", "cut=x"),
+    ] {
+        let settings = Settings::new(&place, &sink)
+            .flag("--sink", sink_name)
+            .flag("--sink-url", url)
+            .flag(flag, value);
+        let (code, stderr) = settings.run_to_end(SOON);
+        assert_eq!(code, 64, "{flag} {value}: {stderr}");
+        assert!(names(&stderr, flag, value), "{flag} {value}: {stderr}");
+    }
 }
 
 #[test]

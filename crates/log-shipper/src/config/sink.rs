@@ -13,7 +13,9 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use net::{Endpoint, TlsSettings};
 use sidecar_runtime::{Rejections, setting};
 
-use super::stream::{self, FORWARD_SCHEMES, ForwardConfig, StreamConfig};
+use super::stream::{
+    self, FORWARD_SCHEMES, ForwardConfig, SYSLOG_SCHEMES, StreamConfig, SyslogConfig,
+};
 use crate::cli::Args;
 use crate::compress::Codec;
 
@@ -31,6 +33,7 @@ pub(crate) enum SinkConfig {
     Bulk(Box<HttpConfig>),
     Otlp(Box<HttpConfig>, Encoding),
     Forward(Box<ForwardConfig>),
+    Syslog(Box<SyslogConfig>),
     Blackhole,
 }
 
@@ -92,10 +95,11 @@ enum Kind {
     Bulk,
     Otlp,
     Forward,
+    Syslog,
     Blackhole,
 }
 
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 9] = [
     ("stdout", Kind::Stdout),
     ("file", Kind::File),
     ("http", Kind::Http),
@@ -103,6 +107,7 @@ const KINDS: [(&str, Kind); 8] = [
     ("elasticsearch", Kind::Bulk),
     ("otlp", Kind::Otlp),
     ("forward", Kind::Forward),
+    ("syslog", Kind::Syslog),
     ("blackhole", Kind::Blackhole),
 ];
 
@@ -119,6 +124,7 @@ pub(super) fn sink(
         setting::one_of(&[("protobuf", Encoding::Protobuf), ("json", Encoding::Json)]),
     );
     let codec = codec(args, kind, encoding, rejections);
+    let flags = stream::flags(args, rejections);
     let headers = headers(&args.header, rejections);
     let timeout = rejections.parse("sink-timeout", &args.sink_timeout, setting::duration);
     let bytes_max =
@@ -133,15 +139,19 @@ pub(super) fn sink(
             let (bytes_max, keep) = (bytes_max?, keep?);
             return Some(SinkConfig::File(FileConfig { path, bytes_max, keep }));
         }
-        Kind::Http | Kind::Loki | Kind::Bulk | Kind::Otlp | Kind::Forward => {}
+        Kind::Http | Kind::Loki | Kind::Bulk | Kind::Otlp | Kind::Forward | Kind::Syslog => {}
     }
     let endpoint = required_url(url, rejections, |text| endpoint(kind, text, &args.index));
     let tls = tls(args, rejections);
     let labels_fit = labels.is_some_and(|labels| do_labels_fit(kind, labels, rejections));
-    if kind == Kind::Forward {
+    if matches!(kind, Kind::Forward | Kind::Syslog) {
         let to = StreamConfig { endpoint: endpoint?, tls: tls?, timeout: timeout? };
-        let forward = stream::forward(args, to, codec?, rejections)?;
-        return Some(SinkConfig::Forward(Box::new(forward)));
+        return Some(match kind {
+            Kind::Syslog => {
+                SinkConfig::Syslog(Box::new(stream::syslog(args, to, flags?, rejections)?))
+            }
+            _ => SinkConfig::Forward(Box::new(stream::forward(args, to, codec?, rejections)?)),
+        });
     }
     let http = Box::new(HttpConfig {
         endpoint: endpoint?,
@@ -163,8 +173,10 @@ pub(super) fn sink(
 
 /// The address that requests go to, made from the one that people know.
 fn endpoint(kind: Kind, text: &str, index: &str) -> Result<Endpoint, String> {
-    if kind == Kind::Forward {
-        return stream::endpoint(text, &FORWARD_SCHEMES);
+    match kind {
+        Kind::Forward => return stream::endpoint(text, &FORWARD_SCHEMES),
+        Kind::Syslog => return stream::endpoint(text, &SYSLOG_SCHEMES),
+        _ => {}
     }
     let parse = |text: &str| Endpoint::from_str(text).map_err(|error| error.to_string());
     let typed = parse(text)?;
@@ -185,9 +197,18 @@ fn endpoint(kind: Kind, text: &str, index: &str) -> Result<Endpoint, String> {
 fn do_labels_fit(kind: Kind, labels: &[(String, String)], rejections: &mut Rejections) -> bool {
     let mut accepted = true;
     for (key, value) in labels {
-        let fits = kind != Kind::Loki || is_loki_name(key);
+        let (fits, reason) = match kind {
+            Kind::Loki => {
+                (is_loki_name(key), "Loki's labels are named with letters, digits and underscores")
+            }
+            Kind::Syslog => (
+                stream::is_syslog_name(key),
+                "syslog's parameters are named with up to 32 visible characters of ASCII, and not \
+                 cut",
+            ),
+            _ => (true, ""),
+        };
         if !fits {
-            let reason = "Loki's labels are named with letters, digits and underscores";
             rejections.reject("label", &format!("{key}={value}"), reason);
         }
         accepted &= fits;
@@ -278,7 +299,9 @@ fn codec(
         (Kind::Loki | Kind::Bulk | Kind::Forward, Codec::Zstd) => {
             Some("its servers take gzip only")
         }
-        (Kind::Stdout | Kind::File | Kind::Blackhole, _) => Some("this sink does not compress"),
+        (Kind::Stdout | Kind::File | Kind::Syslog | Kind::Blackhole, _) => {
+            Some("this sink does not compress")
+        }
     };
     if let Some(reason) = reason {
         rejections.reject("compression", &args.compression, reason);

@@ -60,6 +60,7 @@ impl<'a> Writing<'a> {
     pub(super) fn end(self, metrics: &Metrics) -> u64 {
         metrics.lines_replaced.inc_by(self.replaced);
         metrics.lines_unparsed.inc_by(self.unparsed);
+        metrics.lines_cut.inc_by(self.way.recorder.take_cut());
         metrics.redacted(&self.way.processor.take_redacted());
         for (reason, lines) in DropReason::ALL.into_iter().zip(self.dropped) {
             if lines > 0 {

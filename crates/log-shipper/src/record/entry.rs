@@ -40,6 +40,16 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// Its bytes without CR.
+    pub(crate) fn raw_text(&self) -> &'a [u8] {
+        match (self.part, self.bytes) {
+            // What follows is of the same line.
+            (Part::Split, bytes) => bytes,
+            (_, [text @ .., b'\r']) => text,
+            (_, bytes) => bytes,
+        }
+    }
+
     /// When it happened, if the line says so.
     pub(crate) fn time(&self) -> Option<Timestamp> {
         self.fields.time

@@ -18,19 +18,11 @@ use tail::Source;
 use super::{Entry, is_label, labels_fragment, record_id, stream, write_key, write_string};
 use crate::metadata::Pod;
 
+/// What is known of the pod. A label may take its place.
+pub(crate) const POD: &str = "kubernetes";
 /// Fields that a record has by itself.
 pub(crate) const RESERVED: [&str; 12] = [
-    "message",
-    "file",
-    "offset",
-    "time",
-    "stream",
-    "partial",
-    "split",
-    "id",
-    "level",
-    "kubernetes",
-    "cut",
+    "message", "file", "offset", "time", "stream", "partial", "split", "id", "level", POD, "cut",
     "unparsed",
 ];
 

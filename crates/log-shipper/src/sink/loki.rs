@@ -160,7 +160,11 @@ impl LokiRecorder {
                 Key::Known(name) => name.plain.into(),
                 Key::Other(key) => metadata_name(key).into(),
             };
-            metadata(self.encoding, &name, &value.text(), out);
+            let value = value.text();
+            if value.is_empty() {
+                continue;
+            }
+            metadata(self.encoding, &name, &value, out);
             if out.len() - before > METADATA_BYTES_MAX {
                 out.truncate(end);
             }

@@ -63,7 +63,17 @@ fn items(logs: ExportLogsServiceRequest) -> Result<Vec<Item>, String> {
 }
 
 fn attributes(pairs: Vec<KeyValue>) -> Result<Map<String, Value>, String> {
-    pairs.into_iter().map(|pair| Ok((pair.key, Value::from(text(pair.value)?)))).collect()
+    pairs.into_iter().map(|pair| Ok((pair.key, typed(pair.value)?))).collect()
+}
+
+fn typed(value: Option<AnyValue>) -> Result<Value, String> {
+    match value.and_then(|value| value.value) {
+        Some(Content::StringValue(text)) => Ok(Value::from(text)),
+        Some(Content::BoolValue(on)) => Ok(Value::from(on)),
+        Some(Content::IntValue(number)) => Ok(Value::from(number)),
+        Some(Content::DoubleValue(number)) => Ok(Value::from(number)),
+        other => Err(format!("{other:?} is no attribute of a log")),
+    }
 }
 
 fn text(value: Option<AnyValue>) -> Result<String, String> {
