@@ -92,7 +92,7 @@ fn what_cannot_be_parsed_is_shipped_as_it_is() {
         let record = sink.records().into_iter().next().unwrap();
         let mark = match protocol {
             Protocol::Ndjson => record.fields["unparsed"] == true,
-            Protocol::Bulk => record.fields["log"]["flags"] == json!(["unparsed"]),
+            Protocol::Bulk => record.fields["flags"] == json!(["unparsed"]),
             Protocol::LokiProtobuf | Protocol::LokiJson => record.fields["unparsed"] == "true",
             _ => record.fields["log.unparsed"] == true,
         };

@@ -107,7 +107,9 @@ impl LokiRecorder {
             Encoding::Protobuf => protobuf::message(out, 2, |out| {
                 protobuf::message(out, 1, |out| {
                     protobuf::integer(out, 1, nanos / NANOS);
-                    protobuf::integer(out, 2, nanos % NANOS);
+                    if nanos % NANOS != 0 {
+                        protobuf::integer(out, 2, nanos % NANOS);
+                    }
                 });
                 protobuf::bytes(out, 2, entry.text.as_bytes());
                 self.write_metadata(entry, out);
