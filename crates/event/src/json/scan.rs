@@ -29,8 +29,10 @@ pub(crate) fn object<'a>(
     if !scanner.accept(b'}') {
         loop {
             scanner.space();
-            let key = scanner.string()?;
-            let key = unescape(key).ok_or(NO_OBJECT)?;
+            let key = match scanner.string()? {
+                Text::Plain(key) => Cow::Borrowed(key),
+                Text::Escaped(key) => unescape(key).ok_or(NO_OBJECT)?,
+            };
             scanner.expect(b':')?;
             each(key, scanner.value()?)?;
             if !scanner.accept(b',') {
@@ -41,6 +43,12 @@ pub(crate) fn object<'a>(
     }
     scanner.space();
     if scanner.at == line.len() { Ok(()) } else { Err(NO_OBJECT) }
+}
+
+/// What stands between the quotes of a string.
+enum Text<'a> {
+    Plain(&'a str),
+    Escaped(&'a str),
 }
 
 /// A place in a line; never behind its end and always at the beginning of a character.
@@ -80,13 +88,10 @@ impl<'a> Scanner<'a> {
         self.space();
         let start = self.at;
         match self.peek().ok_or(NO_OBJECT)? {
-            b'"' => {
-                let inner = self.string()?;
-                if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-                    return Ok(Value::from(inner));
-                }
-                Ok(Value::Json(self.since(start)?))
-            }
+            b'"' => match self.string()? {
+                Text::Plain(text) => Ok(Value::from(text)),
+                Text::Escaped(_inner) => Ok(Value::Json(self.since(start)?)),
+            },
             b'{' | b'[' => {
                 self.nested()?;
                 Ok(Value::Json(self.since(start)?))
@@ -108,23 +113,25 @@ impl<'a> Scanner<'a> {
     }
 
     /// The inner part of a string, which is valid.
-    fn string(&mut self) -> Result<&'a str, Unparsed> {
+    fn string(&mut self) -> Result<Text<'a>, Unparsed> {
         if self.peek() != Some(b'"') {
             return Err(NO_OBJECT);
         }
         self.at += 1;
         let start = self.at;
+        let mut is_plain = true;
         loop {
             self.at += plain_json(&self.text.as_bytes()[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     let inner = self.since(start)?;
                     self.at += 1;
-                    return Ok(inner);
+                    return Ok(if is_plain { Text::Plain(inner) } else { Text::Escaped(inner) });
                 }
                 Some(b'\\') => self.escape()?,
                 _ => return Err(NO_OBJECT),
             }
+            is_plain = false;
         }
     }
 

@@ -58,6 +58,10 @@ impl<'a> Usual<'a> {
 
     /// Keeps the value if it is one of the three; gives it back if not.
     fn keep(&mut self, key: &str, value: Value<'a>, times: &mut TimeReader) -> Option<Value<'a>> {
+        // Most keys begin with another letter.
+        if !matches!(key.as_bytes(), [b'@' | b't' | b'd' | b'm' | b'l' | b's', ..]) {
+            return Some(value);
+        }
         match key {
             "time" | "timestamp" | "@timestamp" | "ts" | "datetime" | "msec"
                 if self.time.is_none() =>
