@@ -3,8 +3,9 @@
 //! In: `ADDRESS IDENT USER [TIME] "REQUEST" STATUS BYTES`, then nothing, or `"REFERER" "AGENT"`,
 //! then nothing, or one more quoted value, the forwarded addresses of the format `main` in the
 //! nginx.conf that nginx is delivered with. Out: fields. One walk from left to right, a search for
-//! each delimiter; no pattern, because what captures groups costs twenty times as much, and not the
-//! general cutter of formats, because Apache escapes a `"` in another way than nginx.
+//! each delimiter; no pattern, because what captures groups costs ten times as much, and not the
+//! general cutter of formats, because Apache escapes a `"` in another way than nginx. The steps are
+//! so short that calls would be a tenth of the cost: hence `inline(always)`.
 
 use memchr::{memchr_iter, memchr2};
 use nginx_log::Escape;

@@ -48,6 +48,10 @@ impl Nginx {
             "time_local" | "time_iso8601" if has("msec") => Role::Nothing,
             "time_local" if has("time_iso8601") => Role::Nothing,
             "request_method" | "request_uri" | "server_protocol" if has("request") => Role::Nothing,
+            // Variables of the user's own, under names that parts of a request have here.
+            "path" | "query" | "http_version" if has("request") || has("request_uri") => {
+                Role::Nothing
+            }
             variable => Role::of(variable),
         });
         let roles = roles.collect();

@@ -66,7 +66,7 @@ pub(super) fn value_of(kind: Kind, raw: &str) -> Value<'_> {
     }
 }
 
-/// What a line's values are written with: none if there is no backslash in the line.
+/// What a value is written with: none if there is no backslash in it or in its line.
 pub(super) type Escapes = Option<Escape>;
 
 /// A text.

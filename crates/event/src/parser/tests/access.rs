@@ -161,6 +161,7 @@ fn any_format_of_nginx() {
         "200 200 1795341600.500 x",
         "time 2026-11-22T10:00:00.500Z\nstatus 200",
     );
+    check("nginx:$path $request_uri", "a /b", "path \"/b\"");
     check("nginx:$msec $request_time $request_length", "1795341600 - -", TIME);
     check("nginx:[$msec] $pid", "[x] 1", "form: no time");
     check("nginx:[$msec] $pid", "x 1", "form: not a line of the log_format");
