@@ -191,6 +191,24 @@ impl Tailer {
         Ok(Span { file: id, generation, group, end, lines: 0, bytes })
     }
 
+    /// Cuts a span at an offset of its file, so that what lies before can be acknowledged while the
+    /// rest is not delivered yet. All lines count for the first part. None if the offset is not
+    /// within the span, or the file is not any more what was read: then the span stays whole.
+    #[must_use]
+    pub fn split(&self, span: &Span, offset: u64) -> Option<(Span, Span)> {
+        let cursor = self.roster.get(span.file).filter(|it| it.generation == span.generation)?;
+        let bytes = offset.checked_sub(span.end.offset - span.bytes)?;
+        if bytes == 0 || bytes >= span.bytes {
+            return None;
+        }
+        let file = cursor.file.as_ref()?;
+        let end = Mark::read(file, offset).ok()?;
+        // If the file was truncated meanwhile, the mark is of something that nobody has read.
+        let is_same = span.end.matches(file).ok()?;
+        let rest = Span { lines: 0, bytes: span.bytes - bytes, ..*span };
+        is_same.then_some((Span { end, bytes, ..*span }, rest))
+    }
+
     /// The files whose last line has no end yet.
     #[must_use]
     pub fn held_partials(&self) -> Vec<FileId> {
