@@ -9,10 +9,11 @@
 //!
 //! What the driver owes, because a record that is held must not be acknowledged:
 //!
-//! 1. Behind each turn of reading a file it asks [`Joiner::held_from`]. With an offset it splits the
-//!    span of what was read there (`tail::Tailer::split`) and delivers the first part only, or none
-//!    if the offset lies before it; the rest is kept, added to the next span of the file. Without an
-//!    offset, also once `expire` or `flush` has given the record out, what was kept goes whole.
+//! 1. Behind each turn of reading a file it asks [`Joiner::held_from`]. With an offset it splits
+//!    the span of what was read there (`tail::Tailer::split`) and delivers the first part only, or
+//!    none if the offset lies before it; the rest is kept, added to the next span of the file.
+//!    Without an offset, also once a record was given out for another reason than a line of its
+//!    file, what was kept goes whole.
 //! 2. It calls [`Joiner::expire`] at [`Joiner::due`], and [`Joiner::resume`] when it could not read
 //!    for a while: lines that wait in the file are not late.
 //! 3. It calls [`Joiner::flush`] for a file that ends, and [`Joiner::flush_all`] in the drain.

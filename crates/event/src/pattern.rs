@@ -2,7 +2,7 @@
 //!
 //! In: a pattern as typed. Out: one that matches bytes in time linear in them. Classes such as `\w`
 //! and `(?i)` mean ASCII, `.` any byte but LF; letters beyond ASCII match as they are written,
-//! though not within brackets. Lines need not be UTF-8, so no pattern is refused or missed for that.
+//! though not within brackets. Lines need not be UTF-8.
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 

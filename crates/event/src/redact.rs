@@ -7,8 +7,8 @@
 //! it. A regular expression for each was not taken: it can neither check digits nor jump.
 //!
 //! What cannot be told from something harmless is taken out: a version with four parts is an
-//! address. What a form alone does not show (a name, a password in a sentence) stays; for that there
-//! are patterns of one's own, which come first and see the text as it was. The marks are plain
+//! address. What a form alone does not show (a name, a password in a sentence) stays; there are
+//! patterns of one's own for that, which come first and see the text as it was. The marks are plain
 //! words, so a JSON line stays one, unless a card number stands in it as a bare number.
 
 mod bearer;
@@ -246,5 +246,7 @@ fn replace(
     Some(out)
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -35,10 +35,12 @@ fn check(language: Language, records: &[&str]) {
 
 #[test]
 fn java() {
-    check(Language::Java, &[
-        "2024-05-01 10:00:00.123  INFO 1 --- [main] c.e.App : Started App in 2.1 seconds",
-        "2024-05-01 10:00:01.000 ERROR 1 --- [nio-8080-exec-1] o.a.c.c.C.[dispatcherServlet] : failed",
-        "java.lang.IllegalStateException: no route
+    check(
+        Language::Java,
+        &[
+            "2024-05-01 10:00:00.123  INFO 1 --- [main] c.e.App : Started App in 2.1 seconds",
+            "2024-05-01 10:00:01.000 ERROR 1 --- [exec-1] o.a.c.c.C.[dispatcherServlet] : failed",
+            "java.lang.IllegalStateException: no route
 \tat com.example.Router.find(Router.java:31) ~[classes!/:na]
 \tat java.base/java.lang.Thread.run(Thread.java:840)
 \tSuppressed: java.io.IOException: closed
@@ -50,25 +52,26 @@ Caused by: org.postgresql.util.PSQLException: ERROR: relation \"t\" does not exi
 \t... 12 common frames omitted
 Caused by: java.net.ConnectException: Connection refused
 \t... 40 more",
-        "2024-05-01 10:00:02.000  INFO 1 --- [main] c.e.App : next",
-        "Exception in thread \"main\" java.lang.StackOverflowError
+            "2024-05-01 10:00:02.000  INFO 1 --- [main] c.e.App : next",
+            "Exception in thread \"main\" java.lang.StackOverflowError
 \tat Main.f(Main.java:4)
 \tat Main.f(Main.java:4)",
-        "java.lang.NullPointerException
+            "java.lang.NullPointerException
     at com.example.A.b(A.java:1)",
-        "com.example.OutOfStock: 7 left
+            "com.example.OutOfStock: 7 left
 \tat com.example.Shop.buy(Shop.kt:12)
 \tat com.example.Shop$buy$1.invokeSuspend(Unknown Source)",
-        "kotlinx.coroutines.JobCancellationException: Parent job is Cancelling; job=Job{Cancelling}@5
+            "kotlinx.coroutines.JobCancellationException: Parent job is Cancelling; job=Job@5
 Caused by: java.lang.RuntimeException: x
 \tat A.main(A.kt:3)
 \t[CIRCULAR REFERENCE: java.lang.RuntimeException: x]",
-        "at last, an ordinary line",
-        "  indented, and no frame",
-        "May 01, 2024 10:00:00 AM com.example.Main main",
-        "SEVERE: java.sql.SQLException: closed
+            "at last, an ordinary line",
+            "  indented, and no frame",
+            "May 01, 2024 10:00:00 AM com.example.Main main",
+            "SEVERE: java.sql.SQLException: closed
 \tat com.example.Main.main(Main.java:5)",
-    ]);
+        ],
+    );
 }
 
 #[test]

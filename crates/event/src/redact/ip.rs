@@ -65,7 +65,7 @@ pub(super) fn find_ipv6(text: &[u8], from: usize) -> Option<Range<usize>> {
     }
 }
 
-/// Leaves out a colon before the address (`client:::1`), and colons and dots of the sentence behind.
+/// Leaves out a colon before the address (`client:::1`), and the colon or dots of the sentence.
 fn trim_ipv6(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     let Range { mut start, mut end } = run;
     match text[start..end] {
