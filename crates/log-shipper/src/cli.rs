@@ -1,8 +1,8 @@
 //! The flags as typed. Each has the variable `LOG_SHIPPER_…` and can stand in the settings file;
 //! what the texts mean is decided in `config`.
 
-/// Variables that pods have from the downward API, by the habit of most manifests. It knows no name of
-/// a container, and CONTAINER_NAME is used by others.
+/// Variables that pods have from the downward API, by the habit of most manifests. It knows no name
+/// of a container, and CONTAINER_NAME is used by others.
 pub(crate) const DOWNWARD_VARIABLES: &[(&str, &str)] = &[
     ("pod-name", "POD_NAME"),
     ("pod-namespace", "POD_NAMESPACE"),
@@ -198,8 +198,8 @@ pub struct Args {
     #[arg(long, value_name = "LINES[:BURST]")]
     pub(crate) rate_limit: Option<String>,
 
-    /// What is taken out of lines: url-credentials, bearer, email, ipv6, ipv4, card, or all of these;
-    /// ipv6-net and ipv4-net leave the network; repeatable
+    /// What is taken out of lines: url-credentials, bearer, email, ipv6, ipv4, card, or all of
+    /// these; ipv6-net and ipv4-net leave the network; repeatable
     #[arg(long, value_name = "PRESET", value_delimiter = ',')]
     pub(crate) redact: Vec<String>,
 

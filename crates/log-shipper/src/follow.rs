@@ -135,7 +135,8 @@ fn is_pattern(file: &str) -> bool {
     file.contains(['*', '?', '[']) && !Path::new(file).exists()
 }
 
-/// Without `.`, and without `..` as far as there are such folders: what is found is told by its path.
+/// Without `.`, and without `..` as far as there are such folders: what is found is told by its
+/// path.
 fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_empty| path.to_owned());
     let goes_up = path.components().any(|part| part == Component::ParentDir);

@@ -4,8 +4,8 @@
 //! none; either way the bytes count as done with. A line that is not of the form that its file
 //! should have is shipped as it is, marked and counted: a parser costs no line.
 //!
-//! Which parser is for a file is decided by its path at each turn of reading, by the first rule that
-//! matches. Patterns of filters see the line as it stands in the file.
+//! Which parser is for a file is decided by its path at each turn of reading, by the first rule
+//! that matches. Patterns of filters see the line as it stands in the file.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -144,7 +144,8 @@ pub(crate) fn record_id(file_id: u64, entry: &Entry<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Labels, and fields whose names no label has, as fields of a JSON object, with a comma behind each.
+/// Labels, and fields whose names no label has, as fields of a JSON object, with a comma behind
+/// each.
 pub(crate) fn labels_fragment(labels: &[(String, String)], fields: &Map<String, Value>) -> Vec<u8> {
     let mut fragment = Vec::new();
     for (key, value) in fields {

@@ -1,8 +1,8 @@
 //! The command-line tools in the binary: for people, beside the sidecar.
 //!
 //! In: the arguments, of which the first names the tool. Out: its exit status. A tool has flags of
-//! its own and takes no settings of the sidecar, so that it works in a container whose variables are
-//! made for that.
+//! its own and takes no settings of the sidecar, so that it works in a container whose variables
+//! are made for that.
 
 use std::process::ExitCode;
 

@@ -7,6 +7,8 @@
 //! the first bad one; it only tells what is not a flag at all. Every flag has a variable, derived
 //! from its long name where the image gives none.
 
+mod sections;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use crate::explain::{self, FileValues};
 use crate::listen::{Listen, PASSED, listen};
 use crate::rejections::Rejections;
 use crate::setting;
-use crate::settings_file::{self, FileDefault, FileSection};
+use crate::settings_file::{self, FileDefault};
 use crate::sidecar::{Answer, Section, Sidecar, Subcommand, Tool};
 use crate::telemetry::{LogArgs, LogSettings};
 
@@ -157,16 +159,7 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
         }
     };
     let log = LogSettings::of(&matches, &mut rejections);
-    let list = S::SECTIONS.unwrap_or_default();
-    let sections = sections.into_iter().filter_map(|section| {
-        let scope = format!("{list}.{}", section.name);
-        let given = innermost(&matches);
-        let args = rejections.within(&scope, |inner| {
-            section_args::<S>(&section, command.clone(), arguments, given, inner)
-        })?;
-        Some(Section { name: section.name, scope, args })
-    });
-    let sections = sections.collect();
+    let sections = sections::read::<S>(&sections, &command, arguments, &matches, &mut rejections);
     let request = request::<S>(&matches, sections, &mut rejections);
     let explained = explain::explain(&command, &matches, &file, S::SECRETS, &rejections);
     let request = match request {
@@ -174,36 +167,6 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
         _ => Err(rejections),
     };
     Parsed::Settled { log, unknown_variables, explained, request }
-}
-
-/// The arguments of a section: all that holds for the whole, with its own values over it.
-fn section_args<S: Sidecar>(
-    section: &FileSection,
-    mut command: Command,
-    arguments: &[OsString],
-    given: &ArgMatches,
-    rejections: &mut Rejections,
-) -> Option<S::Args> {
-    let image = S::Args::augment_args(Command::new(S::NAME));
-    for default in &section.defaults {
-        let is_of_image = image.get_arguments().any(|arg| arg.get_id() == default.id.as_str());
-        let reason = match given.value_source(&default.id) {
-            _ if !is_of_image => Some("is a setting of the whole"),
-            Some(ValueSource::CommandLine | ValueSource::EnvVariable) => {
-                Some("is given as a flag or a variable as well, for the whole")
-            }
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            let setting = default.id.replace('_', "-");
-            rejections.reject(&setting, &default.values.join(", "), reason);
-        } else {
-            command = with_default(command, default.clone(), given);
-        }
-    }
-    let matches = command.try_get_matches_from(arguments);
-    let args = matches.and_then(|matches| S::Args::from_arg_matches(innermost(&matches)));
-    args.map_err(|error| reject_usage(&error, rejections)).ok()
 }
 
 fn request<S: Sidecar>(

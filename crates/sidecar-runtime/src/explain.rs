@@ -3,8 +3,8 @@
 //! In: what clap made of command line, environment and settings file. Out: a table for people, or
 //! JSON. It shows rejected settings as well, because then it is asked most. A value that may be
 //! secret is never shown: that of a flag which the image says holds one, and in every address the
-//! user, the password and the query. Which flag hides a key is the image's to say; guessing by names
-//! would be wrong one day.
+//! user, the password and the query. Which flag hides a key is the image's to say; guessing by
+//! names would be wrong one day.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

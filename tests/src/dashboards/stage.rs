@@ -182,8 +182,8 @@ fn start_cluster(place: &Workplace, nodes: usize) -> (Arc<FakeCluster>, Upstream
     (Arc::new(cluster), report)
 }
 
-/// The report that a CronJob would write into the folder of a textfile collector, of a question that
-/// was answered, as those of a busy machine may come too late.
+/// The report that a CronJob would write into the folder of a textfile collector, of a question
+/// that was answered, as those of a busy machine may come too late.
 fn ask(cluster: &FakeCluster) -> String {
     let is_answered = |report: &String| report.contains("native_sidecar_probe_verdict");
     wait_for("a report on the cluster", SOON, || Some(ask_once(cluster)).filter(is_answered))

@@ -56,7 +56,8 @@ fn each_receiver_gets_the_fields_in_its_words() {
                     "{about}"
                 );
             }
-            // They have a place for the line as it is; what the second leaves open tells lines apart.
+            // They have a place for the line as it is; what the second leaves open tells lines
+            // apart.
             _ => {
                 assert_eq!(record.message, ACCESS, "{about}");
                 assert!(record.time.starts_with("1795334401000"), "{about}");

@@ -1,8 +1,8 @@
 //! What is known of the pod, from what was typed to where it comes from.
 //!
-//! In: the flags, which take the variables that pods usually get from the downward API as well. Out:
-//! a [`MetadataConfig`]. A variable that is set and empty says nothing. Metadata by path is of other
-//! pods than the shipper's own, so files of that one beside it are refused.
+//! In: the flags, which take the variables that pods usually get from the downward API as well.
+//! Out: a [`MetadataConfig`]. A variable that is set and empty says nothing. Metadata by path is of
+//! other pods than the shipper's own, so files of that one beside it are refused.
 
 use std::path::PathBuf;
 

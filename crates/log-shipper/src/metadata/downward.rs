@@ -1,9 +1,10 @@
 //! Files of labels and annotations, as the kubelet writes them for a downward API volume.
 //!
-//! In: a path and what is selected of its content. Out: pairs, whenever the file is another one than
-//! at the last look; the kubelet makes a new folder and moves a symbolic link to it, so inode and
-//! times tell. Each line is `key="value"` with the value quoted as Go does it, in which no line ends;
-//! a file with one bad line is bad as a whole, because half of the labels would look like all.
+//! In: a path and what is selected of its content. Out: pairs, whenever the file is another one
+//! than at the last look; the kubelet makes a new folder and moves a symbolic link to it, so inode
+//! and times tell. Each line is `key="value"` with the value quoted as Go does it, in which no line
+//! ends; a file with one bad line is bad as a whole, because half of the labels would look like
+//! all.
 //!
 //! All that is selected goes with every record, so keys that say nothing to people are left out and
 //! count and size have limits.

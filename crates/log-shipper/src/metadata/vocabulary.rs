@@ -2,11 +2,11 @@
 //!
 //! In: a [`Pod`]. Out: fields under the names that people there search by: the `kubernetes` object
 //! of Fluent Bit's filter in plain JSON, Loki's few labels and the rest as structured metadata, the
-//! Elastic Common Schema with the fields of Beats, OpenTelemetry's semantic conventions. What is not
-//! known is left out everywhere.
+//! Elastic Common Schema with the fields of Beats, OpenTelemetry's semantic conventions. What is
+//! not known is left out everywhere.
 //!
-//! Loki keeps a stream for each combination of labels, so only what stays the same for the life of a
-//! pod and is asked for often is one; labels of the pod but its app, and annotations, never are.
+//! Loki keeps a stream for each combination of labels, so only what stays the same for the life of
+//! a pod and is asked for often is one; labels of the pod but its app, and annotations, never are.
 
 use serde_json::{Map, Value};
 

@@ -3,10 +3,11 @@
 //!
 //! All that is the same for the lines of one turn of reading is written once and then copied.
 //!
-//! A JSON record holds `time` (RFC 3339 UTC, as the line says or when it was read), `file` (the path
-//! as discovered), `stream` (the file's name without its ending), `kubernetes` (what is known of
-//! the pod), the labels, `offset` (of the line's first byte), what was parsed of the line, `message`
-//! (the line without its end, or the part of it that is one), and where they apply `id`, `partial`,
+//! A JSON record holds `time` (RFC 3339 UTC, as the line says or when it was read), `file` (the
+//! path as discovered), `stream` (the file's name without its ending), `kubernetes` (what is known
+//! of the pod), the labels, `offset` (of the line's first byte), what was parsed of the line,
+//! `message` (the line without its end, or the part of it that is one), and where they apply `id`,
+//! `partial`,
 //! `split`, `cut` and `unparsed`. Bytes that are not UTF-8 become U+FFFD in it; the raw forms keep
 //! every byte.
 

@@ -1,9 +1,9 @@
 //! Loki's push API, as snappy-compressed protobuf or as JSON.
 //!
-//! The stream's labels are those of `--label`, `filename` and a few of the pod, which stay the same;
-//! all else is in the line or in its structured metadata: the rest of what is known of the pod, what
-//! was parsed of the line, and whether it is only a piece. A head is the labels of a stream, so one push holds each stream's
-//! records once as they come.
+//! The stream's labels are those of `--label`, `filename` and a few of the pod, which stay the
+//! same; all else is in the line or in its structured metadata: the rest of what is known of the
+//! pod, what was parsed of the line, and whether it is only a piece. A head is the labels of a
+//! stream, so one push holds each stream's records once as they come.
 //!
 //! Loki stores what it can of a push and answers 400 if there was a line that it will never take
 //! (too old, too long). Nobody says which, so the push is halved until it stands alone; lines that
@@ -107,7 +107,7 @@ impl LokiRecorder {
             Encoding::Protobuf => protobuf::message(out, 2, |out| {
                 protobuf::message(out, 1, |out| {
                     protobuf::integer(out, 1, nanos / NANOS);
-                    if nanos % NANOS != 0 {
+                    if !nanos.is_multiple_of(NANOS) {
                         protobuf::integer(out, 2, nanos % NANOS);
                     }
                 });
@@ -181,7 +181,8 @@ fn metadata_name(key: &str) -> String {
     first.into_iter().chain(key.chars().map(fits)).collect()
 }
 
-/// Appends a pair of an entry's structured metadata: its field 3, or a field with a comma behind it.
+/// Appends a pair of an entry's structured metadata: its field 3, or a field with a comma behind
+/// it.
 fn metadata(encoding: Encoding, key: &str, value: &str, out: &mut Vec<u8>) {
     match encoding {
         Encoding::Protobuf => protobuf::message(out, 3, |out| {
