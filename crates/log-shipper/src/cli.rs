@@ -166,6 +166,26 @@ pub struct Args {
     #[arg(long, value_name = "CODEC", default_value = "none")]
     pub(crate) compression: String,
 
+    /// Join the lines of stack traces of java, python, go, ruby or node; repeatable
+    #[arg(long, value_name = "LANGUAGE", value_delimiter = ',')]
+    pub(crate) multiline: Vec<String>,
+
+    /// Join lines to records that begin with a line that matches
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) multiline_start: Option<String>,
+
+    /// Join a line that matches to the record before
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) multiline_continue: Option<String>,
+
+    /// Lines of a joined record
+    #[arg(long, value_name = "COUNT", default_value = "500")]
+    pub(crate) multiline_max_lines: String,
+
+    /// How long a record waits for its next line
+    #[arg(long, value_name = "DURATION", default_value = "1s")]
+    pub(crate) multiline_timeout: String,
+
     /// What lines say: combined, common, nginx:FORMAT, nginx-error, json, logfmt, nginx (access and
     /// error logs by their names), or none; for some files only as GLOB=PARSER; repeatable, a line
     /// each in the variable, the first that fits a file counts

@@ -11,6 +11,7 @@ mod stream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use event::multiline::Joiner;
 use rustix::process::Signal;
 use sidecar_runtime::{Rejections, Section, setting};
 use tail::{AfterShip, From, Globs, LongLines};
@@ -51,6 +52,7 @@ pub(crate) struct Config {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) sink: SinkConfig,
     pub(crate) recorder: Recorder,
+    pub(crate) joiner: Option<Joiner>,
     pub(crate) processor: Processor,
     pub(crate) metadata: MetadataConfig,
     pub(crate) line_bytes_max: usize,
@@ -141,6 +143,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         setting::one_of(&[("beginning", From::Beginning), ("end", From::End)]),
     );
     let line_bytes_max = rejections.parse("max-line-bytes", &args.max_line_bytes, line_bytes);
+    let joiner = processing::joiner(&args, line_bytes_max.unwrap_or_default(), rejections);
     let long_lines = rejections.parse(
         "long-lines",
         &args.long_lines,
@@ -177,6 +180,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         state_dir: args.state_dir.map(PathBuf::from),
         sink: sink?,
         recorder: recorder?,
+        joiner: joiner?,
         processor: processor?,
         metadata: metadata?,
         line_bytes_max: line_bytes_max?,

@@ -90,6 +90,7 @@ pub(crate) struct Metrics {
     pub(crate) lines_replaced: Counter,
     pub(crate) lines_unparsed: Counter,
     pub(crate) lines_cut: Counter,
+    pub(crate) records_cut: Counter,
     pub(crate) requests_accepted: Counter,
     requests_refused: Group,
     redactions: Group,
@@ -127,6 +128,39 @@ struct TailCounters {
     event_overflows: Counter,
     rescans: Counter,
     read_errors: Counter,
+}
+
+impl TailCounters {
+    fn table(&self) -> [(&'static str, &'static str, &Counter); 10] {
+        [
+            ("rotations", "Files that lost their name", &self.rotations),
+            ("truncations", "Files that were truncated", &self.truncations),
+            (
+                "unknown_loss",
+                "Truncations after which nobody knows what was lost",
+                &self.unknown_losses,
+            ),
+            ("lost_bytes", "Bytes that were seen and could not be read any more", &self.lost_bytes),
+            (
+                "copies_continued",
+                "Copies of truncated files that were read on",
+                &self.copies_continued,
+            ),
+            (
+                "long_line_pieces",
+                "Pieces that long lines were split into, the last not counted",
+                &self.long_line_pieces,
+            ),
+            ("files_ignored", "Compressed files left alone", &self.compressed_ignored),
+            (
+                "event_overflows",
+                "Times that directory events were lost and everything was looked at",
+                &self.event_overflows,
+            ),
+            ("rescans", "Looks at everything", &self.rescans),
+            ("read_errors", "Errors of opening or reading a file", &self.read_errors),
+        ]
+    }
 }
 
 /// What is not always known. Points in time are in milliseconds since 1970; 0 for none.
@@ -191,7 +225,7 @@ impl Metrics {
         self.sink.iter().cloned().chain([own]).collect()
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 24] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 15] {
         [
             (
                 "lines_replaced",
@@ -203,6 +237,7 @@ impl Metrics {
                 "Records that are not of the form of their parser, shipped as they are",
                 &self.lines_unparsed,
             ),
+            ("records_cut", "Joined records that a limit ended", &self.records_cut),
             ("lines_cut", "Lines cut to fit into a datagram of syslog", &self.lines_cut),
             ("requests_accepted", "Attempts that the sink accepted", &self.requests_accepted),
             (
@@ -231,36 +266,6 @@ impl Metrics {
                 "Times that a file of labels or annotations became unusable",
                 &self.metadata_errors,
             ),
-            ("rotations", "Files that lost their name", &self.tail.rotations),
-            ("truncations", "Files that were truncated", &self.tail.truncations),
-            (
-                "unknown_loss",
-                "Truncations after which nobody knows what was lost",
-                &self.tail.unknown_losses,
-            ),
-            (
-                "lost_bytes",
-                "Bytes that were seen and could not be read any more",
-                &self.tail.lost_bytes,
-            ),
-            (
-                "copies_continued",
-                "Copies of truncated files that were read on",
-                &self.tail.copies_continued,
-            ),
-            (
-                "long_line_pieces",
-                "Pieces that long lines were split into, the last not counted",
-                &self.tail.long_line_pieces,
-            ),
-            ("files_ignored", "Compressed files left alone", &self.tail.compressed_ignored),
-            (
-                "event_overflows",
-                "Times that directory events were lost and everything was looked at",
-                &self.tail.event_overflows,
-            ),
-            ("rescans", "Looks at everything", &self.tail.rescans),
-            ("read_errors", "Errors of opening or reading a file", &self.tail.read_errors),
         ]
     }
 

@@ -13,12 +13,14 @@
 
 mod drain;
 mod ending;
+mod joining;
 mod reclaim;
 mod writing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use event::multiline::{Joiner, Record};
 use sidecar_runtime::{Lifecycle, Outcome, Reloads};
 use tail::{AfterShip, FileId, Flow, Sizes, Source, Span, Stats, Tailer};
 use tokio::sync::{Notify, mpsc};
@@ -26,6 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 pub(crate) use self::ending::Agreement;
+pub(crate) use self::joining::Joining;
 pub(crate) use self::writing::Way;
 use self::writing::Writing;
 use crate::account::Accounts;
@@ -34,7 +37,6 @@ use crate::config::OnFull;
 use crate::delivery::Report;
 use crate::keeper::{self, Keeper};
 use crate::metrics::{DropReason, GroupMetrics, Metrics};
-use crate::processor::Piece;
 use crate::rotation::Rotation;
 
 /// Between two looks at files that grow: a look takes in all that came in between.
@@ -210,6 +212,9 @@ impl Pump {
         if self.state.unpublished {
             deadline = deadline.min(self.state.publish_at);
         }
+        if let Some(due) = self.way.joining.as_ref().and_then(|joining| joining.joiner.due()) {
+            deadline = deadline.min(Instant::from_std(due));
+        }
         if let Some(at) = self.idle_at() {
             deadline = deadline.min(at);
         }
@@ -246,6 +251,7 @@ impl Pump {
             self.let_others_run().await;
         }
         self.hand_over();
+        self.expire_if_due();
         self.save_if_due();
         self.reclaim_if_due();
         self.rotate_if_due();
@@ -263,29 +269,73 @@ impl Pump {
         self.publish_if_due();
     }
 
-    fn read(&mut self, id: FileId, source: &Source) {
-        if self.state.filling.is_empty() {
-            self.state.filling_since = Instant::now();
-        }
+    fn read(&mut self, id: FileId, source: &Arc<Source>) {
         let now = now();
+        self.mark_beginning();
+        if let Some(joining) = &mut self.way.joining
+            && std::mem::take(&mut joining.has_waited)
+        {
+            joining.joiner.resume(now);
+        }
         let batch = &mut self.state.filling;
         let mut writing = Writing::begin(&mut self.way, source, batch, now);
         let too_long_before = self.tailer.stats().long_lines_dropped;
         let span = self.tailer.read(id, now, |line| {
-            writing.add(&Piece::from(line));
+            writing.add(source, line);
             if writing.batch.bytes() >= BATCH_BYTES { Flow::Stop } else { Flow::Continue }
         });
         let filtered = writing.end(&self.metrics);
         self.state.unpublished = true;
         let too_long = self.tailer.stats().long_lines_dropped - too_long_before;
         self.state.accounts.read(source, id, span.as_ref(), too_long + filtered);
-        if let Some(mut span) = span {
+        let span = span.map(|mut span| {
             let group = &self.groups[source.group];
             group.lines_read.inc_by(span.lines);
             group.bytes_read.inc_by(span.bytes);
             // What a filter dropped is done with, and not acknowledged by a sink.
             span.lines = span.lines.saturating_sub(filtered);
-            self.state.filling.push(span);
+            span
+        });
+        match &mut self.way.joining {
+            None => span.into_iter().for_each(|span| self.state.filling.push(span)),
+            Some(joining) => {
+                let settled = joining.settle(source, span, &self.tailer);
+                let released = joining.release();
+                settled.into_iter().chain(released).for_each(|span| self.state.filling.push(span));
+            }
+        }
+    }
+
+    /// Has records given out that were held.
+    fn give_out(&mut self, act: impl FnOnce(&mut Joiner, &mut dyn FnMut(&Record<'_>))) {
+        self.mark_beginning();
+        let mut writing = Writing::new(&mut self.way, &mut self.state.filling, now());
+        writing.with_joiner(None, act);
+        let filtered = writing.end(&self.metrics);
+        let Some(joining) = &mut self.way.joining else { return };
+        let mut released = joining.release();
+        if let Some(first) = released.first_mut() {
+            first.lines = first.lines.saturating_sub(filtered);
+        }
+        released.into_iter().for_each(|span| self.state.filling.push(span));
+    }
+
+    /// Gives out records to which nothing was added for long enough, unless lines wait.
+    fn expire_if_due(&mut self) {
+        let now = now();
+        let waits = self.tailer.has_ready() || self.state.filling.is_full();
+        let Some(joining) = &mut self.way.joining else { return };
+        if waits {
+            joining.has_waited = true;
+        } else if joining.joiner.due().is_some_and(|due| now >= due) {
+            self.give_out(|joiner, on_record| joiner.expire(now, on_record));
+            self.hand_over();
+        }
+    }
+
+    fn mark_beginning(&mut self) {
+        if self.state.filling.is_empty() {
+            self.state.filling_since = Instant::now();
         }
     }
 

@@ -19,7 +19,7 @@ use crate::delivery::{Delivery, Report};
 use crate::keeper::Keeper;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
-use crate::pump::{Agreement, Policy, Pump, State, Way};
+use crate::pump::{Agreement, Joining, Policy, Pump, State, Way};
 use crate::rotation::Rotation;
 use crate::sink::Sink;
 use crate::tools;
@@ -157,7 +157,12 @@ impl Pipeline {
             policy,
             tailer,
             wake,
-            way: Way { metadata, processor: config.processor, recorder: config.recorder },
+            way: Way {
+                metadata,
+                joining: config.joiner.map(Joining::new),
+                processor: config.processor,
+                recorder: config.recorder,
+            },
             batches,
             reports,
             keeper,

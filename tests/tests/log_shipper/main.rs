@@ -18,6 +18,7 @@ mod framing;
 mod identity;
 mod lookalikes;
 mod metadata;
+mod multiline;
 mod nginx;
 mod outage;
 mod polling;

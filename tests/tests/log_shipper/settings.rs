@@ -7,7 +7,12 @@ use e2e::workplace::{Workplace, free_address};
 use e2e::writer::Numbered;
 
 /// A value that each setting must refuse.
-const BAD_VALUES: [(&str, &str); 45] = [
+const BAD_VALUES: [(&str, &str); 50] = [
+    ("--multiline", "cobol"),
+    ("--multiline-start", "(a"),
+    ("--multiline-continue", "[b"),
+    ("--multiline-max-lines", "0"),
+    ("--multiline-timeout", "0s"),
     ("--include", "/logs/[a"),
     ("--exclude", "/logs/***"),
     ("--from", "middle"),

@@ -4,9 +4,10 @@
 //! those that match the pattern before it; the first that fits a file counts.
 
 use event::filter::{self, Filter, Rate, Sample};
+use event::multiline::{Joiner, Language, Limits, Rule};
 use event::redact::{self, Custom, Redactor};
-use event::{Offset, Parser, RegexSet, patterns};
-use sidecar_runtime::Rejections;
+use event::{Offset, Parser, RegexSet, pattern, patterns};
+use sidecar_runtime::{Rejections, setting};
 
 use crate::cli::Args;
 use crate::processor::{ParseRule, Processor};
@@ -64,6 +65,41 @@ fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Lines are not joined unless it is asked for.
+pub(super) fn joiner(
+    args: &Args,
+    line_bytes_max: usize,
+    rejections: &mut Rejections,
+) -> Option<Option<Joiner>> {
+    let parse = str::parse::<Language>;
+    let languages = args.multiline.iter().map(|text| rejections.parse("multiline", text, parse));
+    let languages: Option<Vec<_>> = languages.collect();
+    let start = super::optional(args.multiline_start.as_deref(), |text| {
+        rejections.parse("multiline-start", text, pattern)
+    });
+    let next = super::optional(args.multiline_continue.as_deref(), |text| {
+        rejections.parse("multiline-continue", text, pattern)
+    });
+    let lines_max = rejections.parse("multiline-max-lines", &args.multiline_max_lines, |text| {
+        text.parse().ok().filter(|lines| *lines > 0).ok_or("expected a whole number above 0")
+    });
+    let timeout =
+        rejections.parse("multiline-timeout", &args.multiline_timeout, setting::positive_duration);
+    let (languages, start, next) = (languages?, start?, next?);
+    let limits = Limits { lines_max: lines_max?, timeout: timeout?, ..Limits::new(line_bytes_max) };
+    let rule = match (languages.is_empty(), start.is_none() && next.is_none()) {
+        (true, true) => return Some(None),
+        (false, true) => Rule::of_languages(&languages),
+        (true, false) => Rule::of_patterns(start, next),
+        (false, false) => {
+            let reason = "not together with multiline-start or multiline-continue";
+            rejections.reject("multiline", &args.multiline.join(","), reason);
+            return None;
+        }
+    };
+    Some(Some(Joiner::new(rule, limits)))
 }
 
 /// No filter where nothing is asked for.

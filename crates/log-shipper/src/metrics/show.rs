@@ -22,7 +22,9 @@ impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let counters: Vec<_> = self.0.iter().map(|it| it.counters()).collect();
         let gauges: Vec<_> = self.0.iter().map(|it| it.gauges()).collect();
+        let of_tail: Vec<_> = self.0.iter().map(|it| it.tail.table()).collect();
         self.encode_table(&mut encoder, &counters)?;
+        self.encode_table(&mut encoder, &of_tail)?;
         self.encode_table(&mut encoder, &gauges)?;
         let now = millis(SystemTime::now());
         let age = |since: &AtomicU64| match since.load(Ordering::Relaxed) {

@@ -10,7 +10,6 @@ use tracing::info;
 use super::writing::Writing;
 use super::{Event, Pump, now};
 use crate::keeper;
-use crate::processor::Piece;
 
 /// Between two looks at the files while lingering.
 const LINGER_INTERVAL: Duration = Duration::from_millis(50);
@@ -66,12 +65,14 @@ impl Pump {
     /// which that did not work.
     async fn flush(&mut self, until: Instant) -> Vec<FileId> {
         self.pass_until_flushed(until).await;
+        self.give_out(|joiner, on_record| joiner.flush_all(on_record));
+        self.pass_until_flushed(until).await;
         let mut partials = self.tailer.held_partials();
         while let Some(id) = partials.pop() {
             let (batch, way, metrics) = (&mut self.state.filling, &mut self.way, &self.metrics);
             self.tailer.read_held(id, now(), |source, line| {
                 let mut writing = Writing::begin(way, source, batch, now());
-                writing.add(&Piece::from(line));
+                writing.add_alone(line);
                 writing.end(metrics);
                 tail::Flow::Stop
             });

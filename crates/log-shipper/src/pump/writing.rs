@@ -1,10 +1,13 @@
 //! A turn of reading: from the lines of one file to records in the batch. See [`super`].
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use event::filter::DropReason;
-use tail::Source;
+use event::multiline::{self, Joiner, Record};
+use tail::{Line, Part, Source};
 
+use super::joining::Joining;
 use crate::batch::Batch;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
@@ -15,6 +18,7 @@ use crate::record::Recorder;
 #[derive(Debug)]
 pub(crate) struct Way {
     pub(crate) metadata: Metadata,
+    pub(crate) joining: Option<Joining>,
     pub(crate) processor: Processor,
     pub(crate) recorder: Recorder,
 }
@@ -24,49 +28,122 @@ pub(super) struct Writing<'a> {
     way: &'a mut Way,
     pub(super) batch: &'a mut Batch,
     now: Instant,
+    /// The file of the lines that come.
+    file: Option<u64>,
+    /// The file that records are being written of.
+    writes: Option<u64>,
+    counts: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     replaced: u64,
     unparsed: u64,
+    cut: u64,
     dropped: [u64; DropReason::ALL.len()],
 }
 
 impl<'a> Writing<'a> {
+    /// A turn of no file, in which records that were held can be given out.
+    pub(super) fn new(way: &'a mut Way, batch: &'a mut Batch, now: Instant) -> Writing<'a> {
+        Writing { way, batch, now, file: None, writes: None, counts: Counts::default() }
+    }
+
+    /// A turn of the lines of `source`.
     pub(super) fn begin(
         way: &'a mut Way,
         source: &Source,
         batch: &'a mut Batch,
         now: Instant,
     ) -> Writing<'a> {
-        if let Some(pod) = way.metadata.turn(&source.path, now) {
-            way.recorder.describe(pod);
-        }
-        way.recorder.begin(source, SystemTime::now());
-        way.processor.begin(source);
-        batch.begin(way.recorder.head());
-        Writing { way, batch, now, replaced: 0, unparsed: 0, dropped: [0; DropReason::ALL.len()] }
+        let mut writing = Writing::new(way, batch, now);
+        writing.file = Some(source.file_id);
+        writing.turn_to(source);
+        writing
     }
 
-    pub(super) fn add(&mut self, piece: &Piece<'_>) {
+    fn turn_to(&mut self, source: &Source) {
+        if let Some(pod) = self.way.metadata.turn(&source.path, self.now) {
+            self.way.recorder.describe(pod);
+        }
+        self.way.recorder.begin(source, SystemTime::now());
+        self.way.processor.begin(source);
+        self.batch.begin(self.way.recorder.head());
+        self.writes = Some(source.file_id);
+    }
+
+    /// Takes a line of the turn's file.
+    pub(super) fn add(&mut self, source: &Source, line: &Line<'_>) {
+        let (file, now) = (source.file_id, self.now);
+        let joined = self.with_joiner(Some(source), |joiner, on_record| {
+            let is_cut = line.part == Part::Split;
+            let bytes = line.text();
+            let line =
+                multiline::Line { bytes, offset: line.offset, channel: 0, time: None, is_cut };
+            joiner.push(file, &line, now, on_record);
+        });
+        if !joined {
+            self.write(&Piece::from(line));
+        }
+    }
+
+    /// Takes a line that nothing can be added to any more.
+    pub(super) fn add_alone(&mut self, line: &Line<'_>) {
+        self.write(&Piece::from(line));
+    }
+
+    /// Lets the joiner give out records. Says whether there is one.
+    pub(super) fn with_joiner(
+        &mut self,
+        source: Option<&Source>,
+        act: impl FnOnce(&mut Joiner, &mut dyn FnMut(&Record<'_>)),
+    ) -> bool {
+        let Some(mut joining) = self.way.joining.take() else { return false };
+        let Joining { joiner, kept, .. } = &mut joining;
+        act(joiner, &mut |record| {
+            if self.writes != Some(record.file) {
+                match source.filter(|source| source.file_id == record.file) {
+                    Some(source) => self.turn_to(source),
+                    None => match kept.get(&record.file).map(|kept| Arc::clone(&kept.source)) {
+                        Some(source) => self.turn_to(&source),
+                        None => debug_assert!(false, "a file with something held is known"),
+                    },
+                }
+            }
+            let is_cut = record.ending.is_cut();
+            self.counts.cut += u64::from(is_cut);
+            let Record { bytes, offset, time, .. } = *record;
+            let part = Part::Whole;
+            self.write(&Piece { bytes, text: bytes, offset, part, time, is_cut });
+        });
+        self.way.joining = Some(joining);
+        true
+    }
+
+    fn write(&mut self, piece: &Piece<'_>) {
         let Way { processor, recorder, .. } = &mut *self.way;
         match processor.process(piece, self.now, recorder, self.batch) {
             Processed::Shipped { replaced, unparsed } => {
-                self.replaced += u64::from(replaced);
-                self.unparsed += u64::from(unparsed);
+                self.counts.replaced += u64::from(replaced);
+                self.counts.unparsed += u64::from(unparsed);
             }
-            Processed::Dropped(reason) => self.dropped[reason as usize] += 1,
+            Processed::Dropped(reason) => self.counts.dropped[reason as usize] += 1,
         }
     }
 
-    /// Counts what the turn did. Returns how many lines were dropped.
+    /// Counts what the turn did. Returns how many records were dropped.
     pub(super) fn end(self, metrics: &Metrics) -> u64 {
-        metrics.lines_replaced.inc_by(self.replaced);
-        metrics.lines_unparsed.inc_by(self.unparsed);
+        let Counts { replaced, unparsed, cut, dropped } = self.counts;
+        metrics.lines_replaced.inc_by(replaced);
+        metrics.lines_unparsed.inc_by(unparsed);
+        metrics.records_cut.inc_by(cut);
         metrics.lines_cut.inc_by(self.way.recorder.take_cut());
         metrics.redacted(&self.way.processor.take_redacted());
-        for (reason, lines) in DropReason::ALL.into_iter().zip(self.dropped) {
+        for (reason, lines) in DropReason::ALL.into_iter().zip(dropped) {
             if lines > 0 {
                 metrics.dropped(reason.into(), lines);
             }
         }
-        self.dropped.iter().sum()
+        dropped.iter().sum()
     }
 }
