@@ -42,6 +42,8 @@ pub(crate) enum To {
     Pipe,
     /// JSON over HTTP, with this compression.
     Http(&'static str),
+    /// An access log as its fields, to this sink.
+    Parsed(&'static str),
     /// Lines as they are.
     Tcp,
 }
@@ -97,6 +99,7 @@ impl To {
             To::Pipe => "pipe".to_owned(),
             To::Http("none") => "HTTP, JSON".to_owned(),
             To::Http(compression) => format!("HTTP, JSON, {compression}"),
+            To::Parsed(sink) => format!("{sink}, parsed"),
             To::Tcp => "TCP".to_owned(),
         }
     }
@@ -161,7 +164,10 @@ impl Job<'_> {
             To::Http(compression) => command
                 .args(["--sink=http", &format!("--compression={compression}")])
                 .arg(format!("--sink-url=http://{}/", self.ports.http)),
-            To::Tcp => panic!("log-shipper has no such sink"),
+            To::Parsed(sink) => command
+                .args(["--parse=combined", &format!("--sink={sink}")])
+                .arg(format!("--sink-url=http://{}/", self.ports.http)),
+            To::Tcp => panic!("log-shipper's syslog is not measured"),
         };
         command
     }

@@ -13,7 +13,7 @@ use crate::corpus::Corpus;
 use crate::intake::{Intake, Ports};
 use crate::{Request, progress};
 
-const CASES: [(Agent, To); 16] = [
+const CASES: [(Agent, To); 20] = [
     (Agent::LogShipper, To::Nothing),
     (Agent::FluentBit, To::Nothing),
     (Agent::Cat, To::Null),
@@ -29,6 +29,10 @@ const CASES: [(Agent, To); 16] = [
     (Agent::FluentBit, To::Http("gzip")),
     (Agent::LogShipper, To::Http("gzip")),
     (Agent::LogShipper, To::Http("zstd")),
+    (Agent::LogShipper, To::Parsed("http")),
+    (Agent::LogShipper, To::Parsed("loki")),
+    (Agent::LogShipper, To::Parsed("elasticsearch")),
+    (Agent::LogShipper, To::Parsed("otlp")),
     (Agent::Cat, To::File),
 ];
 const HEAD: [&str; 7] =
@@ -102,7 +106,8 @@ fn is_done(job: &Job<'_>, running: &Running, corpus: &Corpus, intake: &Intake) -
         }
         (_, Agent::LogShipper) => {
             // Looking at /proc costs the agent nothing, asking it does.
-            bytes_read(running.pid()) >= corpus.bytes
+            let is_sent = matches!(job.to, To::Parsed(_));
+            (is_sent || bytes_read(running.pid()) >= corpus.bytes)
                 && running.lines_acked().is_some_and(|lines| lines >= corpus.lines as f64)
         }
         _ => bytes_written(running.pid()) >= corpus.bytes,
@@ -114,7 +119,7 @@ fn lines_delivered(job: &Job<'_>, intake: &Intake) -> Option<u64> {
     match job.to {
         To::Http(_) | To::Tcp | To::Pipe => Some(intake.lines()),
         To::File => Some(count_lines(File::open(job.output()).unwrap())),
-        To::Nothing | To::Null | To::NullJson => None,
+        To::Nothing | To::Null | To::NullJson | To::Parsed(_) => None,
     }
 }
 

@@ -68,7 +68,7 @@ fn the_last_record_comes_with_the_drain_or_in_time() {
     assert_eq!(sink.messages().len(), 0, "it may go on");
     assert!(metric(&drained, "log_shipper_lines_acked_total") < 0.5);
     drained.drain_ok();
-    assert_eq!(sink.messages(), [trace.clone()]);
+    assert_eq!(sink.messages(), std::slice::from_ref(&trace));
     let timed = settings(&place, &sink).flag("--multiline-timeout", "100ms").start();
     fs::write(place.log("other.log"), format!("{trace}\n")).unwrap();
     sink.wait_records(2, SOON);
