@@ -94,7 +94,7 @@ pub struct Candidate<'a> {
 }
 
 /// Decides record by record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Filter {
     settings: Settings,
     buckets: Option<Buckets>,

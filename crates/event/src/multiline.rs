@@ -121,7 +121,7 @@ impl Ending {
 }
 
 /// The beginning of a record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Held {
     channel: u8,
     offset: u64,
@@ -136,7 +136,7 @@ struct Held {
 }
 
 /// Joins the lines of all files; see the module's description.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Joiner {
     rule: Rule,
     limits: Limits,

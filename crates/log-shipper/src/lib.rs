@@ -30,5 +30,6 @@ mod rotation;
 mod service;
 mod sink;
 mod tools;
+mod trial;
 
 pub use self::service::LogShipper;

@@ -20,6 +20,7 @@ use crate::batch::Batch;
 use crate::record::{Entry, Parsed, Recorder, text};
 
 /// What is done with lines on their way.
+#[derive(Clone)]
 pub(crate) struct Processor {
     pub(crate) rules: Vec<ParseRule>,
     pub(crate) filter: Option<Filter>,
@@ -28,14 +29,14 @@ pub(crate) struct Processor {
 }
 
 /// A parser and the files that it is for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ParseRule {
     /// All files if there is none.
     pub(crate) files: Option<glob::Pattern>,
     pub(crate) parser: Parser,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     /// Of this turn.
     rule: Option<usize>,

@@ -29,8 +29,7 @@ use tracing::{info, warn};
 
 pub(crate) use self::ending::Agreement;
 pub(crate) use self::joining::Joining;
-pub(crate) use self::writing::Way;
-use self::writing::Writing;
+pub(crate) use self::writing::{Way, Writing};
 use crate::account::Accounts;
 use crate::batch::{BATCH_BYTES, Batch};
 use crate::config::OnFull;

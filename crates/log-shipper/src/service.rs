@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use sidecar_runtime::{
-    Context, Lifecycle, Outcome, Rejections, Section, Sidecar, StartError, Tool,
+    Context, Lifecycle, Outcome, Rejections, Section, Sidecar, StartError, Subcommand, Tool,
 };
 use tail::{LoadWarning, Punching, Settings, StateDir, StateDirError, Tailer};
 use tokio::sync::{Notify, mpsc};
@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use crate::pump::{Agreement, Joining, Policy, Pump, State, Way};
 use crate::rotation::Rotation;
 use crate::sink::Sink;
-use crate::tools;
+use crate::{tools, trial};
 
 /// Descriptors that are not for followed files.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -70,6 +70,10 @@ impl Sidecar for LogShipper {
     const SECRETS: &'static [&'static str] = &["header"];
     type Args = Args;
     type Config = Configs;
+
+    fn subcommands() -> Vec<Subcommand<Configs>> {
+        vec![trial::subcommand()]
+    }
 
     fn tools() -> &'static [Tool] {
         &tools::TOOLS

@@ -2,6 +2,7 @@
 //! shipped is done with all the same, and one that cannot be parsed is shipped as it is.
 
 use std::fs;
+use std::process::Stdio;
 
 use e2e::pace::SOON;
 use e2e::shipper::Settings;
@@ -172,4 +173,28 @@ fn nothing_secret_leaves() {
         }
         assert!(record.contains("end"), "{record}");
     }
+}
+
+/// `test FILE` shows what would be shipped, and ships nothing.
+#[test]
+fn a_file_can_be_tried() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let file = place.log("access.log");
+    fs::write(&file, format!("{ACCESS}\nno access\n")).unwrap();
+    let settings = Settings::new(&place, &sink).flag("--parse", "nginx");
+    let mut command = settings.command();
+    let output = command.arg("test").arg(&file).stdout(Stdio::piped()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    let records: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (&records[0]["status"], &records[0]["remote_addr"]),
+        (&json!(404), &json!("203.0.113.7"))
+    );
+    assert_eq!(
+        (&records[1]["message"], &records[1]["unparsed"]),
+        (&json!("no access"), &json!(true))
+    );
+    assert_eq!((records.len(), sink.attempts().len()), (2, 0));
 }

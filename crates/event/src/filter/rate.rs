@@ -35,7 +35,7 @@ impl FromStr for Rate {
 }
 
 /// What each file has used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Buckets {
     /// What one record costs.
     interval: Duration,

@@ -24,9 +24,9 @@ pub(crate) struct Way {
 }
 
 /// A turn under way.
-pub(super) struct Writing<'a> {
+pub(crate) struct Writing<'a> {
     way: &'a mut Way,
-    pub(super) batch: &'a mut Batch,
+    pub(crate) batch: &'a mut Batch,
     now: Instant,
     /// The file of the lines that come.
     file: Option<u64>,
@@ -45,12 +45,12 @@ struct Counts {
 
 impl<'a> Writing<'a> {
     /// A turn of no file, in which records that were held can be given out.
-    pub(super) fn new(way: &'a mut Way, batch: &'a mut Batch, now: Instant) -> Writing<'a> {
+    pub(crate) fn new(way: &'a mut Way, batch: &'a mut Batch, now: Instant) -> Writing<'a> {
         Writing { way, batch, now, file: None, writes: None, counts: Counts::default() }
     }
 
     /// A turn of the lines of `source`.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         way: &'a mut Way,
         source: &Source,
         batch: &'a mut Batch,
@@ -73,7 +73,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Takes a line of the turn's file.
-    pub(super) fn add(&mut self, source: &Source, line: &Line<'_>) {
+    pub(crate) fn add(&mut self, source: &Source, line: &Line<'_>) {
         let (file, now) = (source.file_id, self.now);
         let joined = self.with_joiner(Some(source), |joiner, on_record| {
             let is_cut = line.part == Part::Split;
@@ -88,12 +88,12 @@ impl<'a> Writing<'a> {
     }
 
     /// Takes a line that nothing can be added to any more.
-    pub(super) fn add_alone(&mut self, line: &Line<'_>) {
+    pub(crate) fn add_alone(&mut self, line: &Line<'_>) {
         self.write(&Piece::from(line));
     }
 
     /// Lets the joiner give out records. Says whether there is one.
-    pub(super) fn with_joiner(
+    pub(crate) fn with_joiner(
         &mut self,
         source: Option<&Source>,
         act: impl FnOnce(&mut Joiner, &mut dyn FnMut(&Record<'_>)),
@@ -132,7 +132,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Counts what the turn did. Returns how many records were dropped.
-    pub(super) fn end(self, metrics: &Metrics) -> u64 {
+    pub(crate) fn end(self, metrics: &Metrics) -> u64 {
         let Counts { replaced, unparsed, cut, dropped } = self.counts;
         metrics.lines_replaced.inc_by(replaced);
         metrics.lines_unparsed.inc_by(unparsed);
