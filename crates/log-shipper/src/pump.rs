@@ -14,15 +14,15 @@
 mod drain;
 mod ending;
 mod joining;
+mod reading;
 mod reclaim;
 mod writing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::multiline::{Joiner, Record};
 use sidecar_runtime::{Lifecycle, Outcome, Reloads};
-use tail::{AfterShip, FileId, Flow, Sizes, Source, Span, Stats, Tailer};
+use tail::{AfterShip, Sizes, Span, Stats, Tailer};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
@@ -31,7 +31,7 @@ pub(crate) use self::ending::Agreement;
 pub(crate) use self::joining::Joining;
 pub(crate) use self::writing::{Way, Writing};
 use crate::account::Accounts;
-use crate::batch::{BATCH_BYTES, Batch};
+use crate::batch::Batch;
 use crate::config::OnFull;
 use crate::delivery::Report;
 use crate::keeper::{self, Keeper};
@@ -266,76 +266,6 @@ impl Pump {
         self.tailer.discover(now());
         self.save_if_due();
         self.publish_if_due();
-    }
-
-    fn read(&mut self, id: FileId, source: &Arc<Source>) {
-        let now = now();
-        self.mark_beginning();
-        if let Some(joining) = &mut self.way.joining
-            && std::mem::take(&mut joining.has_waited)
-        {
-            joining.joiner.resume(now);
-        }
-        let batch = &mut self.state.filling;
-        let mut writing = Writing::begin(&mut self.way, source, batch, now);
-        let too_long_before = self.tailer.stats().long_lines_dropped;
-        let span = self.tailer.read(id, now, |line| {
-            writing.add(source, line);
-            if writing.batch.bytes() >= BATCH_BYTES { Flow::Stop } else { Flow::Continue }
-        });
-        let filtered = writing.end(&self.metrics);
-        self.state.unpublished = true;
-        let too_long = self.tailer.stats().long_lines_dropped - too_long_before;
-        self.state.accounts.read(source, id, span.as_ref(), too_long + filtered);
-        let span = span.map(|mut span| {
-            let group = &self.groups[source.group];
-            group.lines_read.inc_by(span.lines);
-            group.bytes_read.inc_by(span.bytes);
-            // What a filter dropped is done with, and not acknowledged by a sink.
-            span.lines = span.lines.saturating_sub(filtered);
-            span
-        });
-        match &mut self.way.joining {
-            None => span.into_iter().for_each(|span| self.state.filling.push(span)),
-            Some(joining) => {
-                let settled = joining.settle(source, span, &self.tailer);
-                let released = joining.release();
-                settled.into_iter().chain(released).for_each(|span| self.state.filling.push(span));
-            }
-        }
-    }
-
-    /// Has records given out that were held.
-    fn give_out(&mut self, act: impl FnOnce(&mut Joiner, &mut dyn FnMut(&Record<'_>))) {
-        self.mark_beginning();
-        let mut writing = Writing::new(&mut self.way, &mut self.state.filling, now());
-        writing.with_joiner(None, act);
-        let filtered = writing.end(&self.metrics);
-        let Some(joining) = &mut self.way.joining else { return };
-        let mut released = joining.release();
-        if let Some(first) = released.first_mut() {
-            first.lines = first.lines.saturating_sub(filtered);
-        }
-        released.into_iter().for_each(|span| self.state.filling.push(span));
-    }
-
-    /// Gives out records to which nothing was added for long enough, unless lines wait.
-    fn expire_if_due(&mut self) {
-        let now = now();
-        let waits = self.tailer.has_ready() || self.state.filling.is_full();
-        let Some(joining) = &mut self.way.joining else { return };
-        if waits {
-            joining.has_waited = true;
-        } else if joining.joiner.due().is_some_and(|due| now >= due) {
-            self.give_out(|joiner, on_record| joiner.expire(now, on_record));
-            self.hand_over();
-        }
-    }
-
-    fn mark_beginning(&mut self) {
-        if self.state.filling.is_empty() {
-            self.state.filling_since = Instant::now();
-        }
     }
 
     /// Gives the batch to the sink if that is free and there is nothing to wait for.

@@ -11,8 +11,8 @@ use e2e::workplace::Workplace;
 use e2e::writer::Numbered;
 use serde_json::{Value, json};
 
-const ACCESS: &str = "203.0.113.7 - ann [22/Nov/2026:10:00:01 +0200] \"GET /a?b=1 HTTP/1.1\" 404 12 \
-                      \"https://example.org/\" \"curl/8.5\"";
+const ACCESS: &str = "203.0.113.7 - ann [22/Nov/2026:10:00:01 +0200] \"GET /a?b=1 HTTP/1.1\" \
+                      404 12 \"https://example.org/\" \"curl/8.5\"";
 
 /// Where each protocol has the client's address, the status and the agent, and in which form it has
 /// the status.

@@ -1,8 +1,8 @@
 //! The sections of a settings file as arguments of the image.
 //!
 //! In: what the file has for each section, and what holds for the whole. Out: for each section all
-//! its arguments, its own values laid over the rest. A flag or variable for something that a section
-//! sets is refused: it would change every section, or none.
+//! its arguments, its own values laid over the rest. A flag or variable for something that a
+//! section sets is refused: it would change every section, or none.
 
 use std::ffi::OsString;
 
