@@ -108,8 +108,8 @@ impl Processor {
             return self.write(piece, piece.text, now, recorder, batch);
         };
         let bytes = redactor.redact(piece.bytes, &mut self.state.redacted);
-        // A CR at the end is none of what is taken out.
-        let text = &bytes[..bytes.len() - (piece.bytes.len() - piece.text.len())];
+        let has_cr = piece.text.len() < piece.bytes.len();
+        let text = bytes.strip_suffix(b"\r").filter(|_| has_cr).unwrap_or(&bytes);
         self.write(&Piece { bytes: &bytes, text, ..*piece }, piece.text, now, recorder, batch)
     }
 
@@ -164,5 +164,28 @@ impl fmt::Debug for Processor {
             .field("filters", &self.filter.is_some())
             .field("redacts", &self.redactor.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event::redact::Custom;
+
+    use super::*;
+    use crate::record::{Format, TextRecorder};
+
+    #[test]
+    fn what_is_taken_out_may_be_all_of_a_line() {
+        let custom: Custom = "x+\r?=".parse().unwrap();
+        let mut processor =
+            Processor::new(Vec::new(), None, Some(Redactor::new(&[], vec![custom])));
+        let raw = TextRecorder::new(Format::Raw, false, &[]);
+        let (mut recorder, mut batch) = (Recorder::Text(raw), Batch::default());
+        for bytes in [&b"x\r"[..], b"ax\r", b"x", b"", b"\r"] {
+            let line = Line { bytes, offset: 0, part: Part::Whole };
+            processor.process(&Piece::from(&line), Instant::now(), &mut recorder, &mut batch);
+        }
+        assert_eq!(&batch.take_records().bytes()[..], b"\na\n\n\n\r\n");
+        assert_eq!(processor.take_redacted().custom, 3);
     }
 }

@@ -211,7 +211,9 @@ impl Pump {
         if self.state.unpublished {
             deadline = deadline.min(self.state.publish_at);
         }
-        if let Some(due) = self.way.joining.as_ref().and_then(|joining| joining.joiner.due()) {
+        // With a full batch nothing is given out: it is the sink that is waited for.
+        let joining = self.way.joining.as_ref().filter(|_| !self.state.filling.is_full());
+        if let Some(due) = joining.and_then(|joining| joining.joiner.due()) {
             deadline = deadline.min(Instant::from_std(due));
         }
         if let Some(at) = self.idle_at() {

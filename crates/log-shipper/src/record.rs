@@ -168,27 +168,23 @@ pub(crate) fn is_label(labels: &[(String, String)], key: &str) -> bool {
     labels.iter().any(|(known, _value)| known == key)
 }
 
-/// Appends the name of a field and a colon. A key of the line that a record has by itself gets `_`
-/// behind it.
+/// Appends the name of a field and a colon. A name that a label has, or a key of the line that a
+/// record has by itself, gets `_` behind it.
 pub(crate) fn write_key(
     key: &Key<'_>,
     name: &str,
-    is_taken: impl Fn(&str) -> bool,
+    labels: &[(String, String)],
+    is_reserved: impl Fn(&str) -> bool,
     out: &mut Vec<u8>,
 ) {
-    match key {
-        Key::Known(_) => {
-            out.push(b'"');
-            out.extend_from_slice(name.as_bytes());
-            out.push(b'"');
-        }
-        Key::Other(_) => {
-            write_string(name, out);
-            if is_taken(name) {
-                out.pop();
-                out.extend_from_slice(b"_\"");
-            }
-        }
+    let is_taken = match key {
+        Key::Known(_) => is_label(labels, name),
+        Key::Other(_) => is_reserved(name) || is_label(labels, name),
+    };
+    write_string(name, out);
+    if is_taken {
+        out.pop();
+        out.extend_from_slice(b"_\"");
     }
     out.push(b':');
 }

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::time::Duration;
 
-use e2e::pace::SOON;
+use e2e::cost::cpu_seconds;
+use e2e::pace::{SOON, holds_for};
 use e2e::shipper::{Settings, Shipper};
 use e2e::sink::{Answer, Sink};
 use e2e::workplace::Workplace;
@@ -109,4 +111,20 @@ fn limits_cut_and_patterns_join() {
     shipper.drain_ok();
     assert_eq!(sink.messages(), ["BEGIN a\n1", "BEGIN b\n1\n2", "3\n4", "BEGIN c"]);
     assert_eq!(sink.records()[1].fields["cut"], true);
+}
+
+/// A record that is held while the sink takes nothing costs no time: nothing is looked at again and
+/// again because it is late.
+#[test]
+fn a_held_record_waits_with_the_sink() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    sink.set(Answer::Status(503, Some(600)));
+    let mut shipper = settings(&place, &sink).flag("--multiline-timeout", "100ms").start();
+    let rounds: String = (0..20_000).map(|number| round(number).join("\n") + "\n").collect();
+    fs::write(place.log("app.log"), &rounds).unwrap();
+    shipper.wait_metric("log_shipper_batch_bytes", |bytes| bytes > 500_000.0);
+    let before = cpu_seconds(shipper.process().pid());
+    assert!(holds_for(Duration::from_secs(2), || true));
+    let spent = cpu_seconds(shipper.process().pid()) - before;
+    assert!(spent < 0.5, "{spent} s in 2 s");
 }

@@ -63,6 +63,8 @@ impl<'a> Entry<'a> {
     /// What is unusual about it, as names of fields that are true.
     pub(crate) fn marks(&self) -> impl Iterator<Item = &'static str> + use<> {
         let part = match self.part {
+            // A container engine says so of a line that it cut.
+            Part::Whole if self.fields.is_partial => Some("partial"),
             Part::Whole => None,
             Part::Partial => Some("partial"),
             Part::Split => Some("split"),

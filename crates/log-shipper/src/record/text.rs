@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use serde_json::Map;
 use tail::Source;
 
-use super::{Entry, is_label, labels_fragment, record_id, stream, write_key, write_string};
+use super::{Entry, labels_fragment, record_id, stream, write_key, write_string};
 use crate::metadata::Pod;
 
 /// What is known of the pod. A label may take its place.
@@ -132,7 +132,7 @@ impl TextRecorder {
         }
         for (key, value) in entry.fields.entries() {
             out.push(b',');
-            write_key(key, key.plain(), |key| self.is_taken(key), out);
+            write_key(key, key.plain(), &self.labels, |key| RESERVED.contains(&key), out);
             value.write_json(out);
         }
         if let Some(message) = entry.message() {
@@ -145,11 +145,6 @@ impl TextRecorder {
             out.extend_from_slice(b"\":true");
         }
         out.push(b'}');
-    }
-
-    /// A record has a field of this name by itself.
-    fn is_taken(&self, key: &str) -> bool {
-        RESERVED.contains(&key) || is_label(&self.labels, key)
     }
 }
 

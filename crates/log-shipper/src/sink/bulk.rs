@@ -18,7 +18,7 @@ use super::{Answer, Refusal, Rejected};
 use crate::batch::Records;
 use crate::config::HttpConfig;
 use crate::metadata::Pod;
-use crate::record::{Entry, is_label, labels_fragment, record_id, write_key, write_string};
+use crate::record::{Entry, labels_fragment, record_id, write_key, write_string};
 
 /// Fields that a document has by itself.
 const RESERVED: [&str; 8] = [
@@ -91,7 +91,7 @@ impl BulkRecorder {
         out.push(b'}');
         for (key, value) in entry.fields.entries() {
             out.push(b',');
-            write_key(key, key.ecs(), |key| self.is_taken(key), out);
+            write_key(key, key.ecs(), &self.labels, is_reserved, out);
             value.write_json(out);
         }
         if let Some(message) = entry.message() {
@@ -100,12 +100,12 @@ impl BulkRecorder {
         }
         out.extend_from_slice(b"}\n");
     }
+}
 
-    /// A document has a field of this name by itself, or an object that it would be in.
-    fn is_taken(&self, key: &str) -> bool {
-        let first = key.split('.').next().unwrap_or_default();
-        RESERVED.contains(&key) || OBJECTS.contains(&first) || is_label(&self.labels, key)
-    }
+/// A document has a field of this name by itself, or an object that it would be in.
+fn is_reserved(key: &str) -> bool {
+    let first = key.split('.').next().unwrap_or_default();
+    RESERVED.contains(&key) || OBJECTS.contains(&first)
 }
 
 #[derive(Debug)]

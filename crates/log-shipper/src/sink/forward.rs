@@ -157,11 +157,11 @@ impl ForwardRecorder {
             string(out, level.as_str());
         }
         for (key, field) in fields.entries() {
-            match key {
-                Key::Other(key) if RESERVED.contains(&&**key) || is_label(&self.labels, key) => {
-                    string(out, &format!("{key}_"));
-                }
-                key => string(out, key.plain()),
+            let name = key.plain();
+            let is_reserved = matches!(key, Key::Other(_)) && RESERVED.contains(&name);
+            match is_reserved || is_label(&self.labels, name) {
+                true => string(out, &format!("{name}_")),
+                false => string(out, name),
             }
             value(out, field);
         }
