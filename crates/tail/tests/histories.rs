@@ -558,6 +558,19 @@ fn a_line_cut_by_a_hole_is_passed_over_after_two_kills() {
     run("*.log", true, &[&beginning[..], &saved, &end].concat());
 }
 
+/// What is saved is of a content that was truncated since; the new one was read, delivered and
+/// given a hole, of which nothing is saved.
+#[test]
+fn a_hole_in_a_content_that_nothing_saved_knows() {
+    let write = |stream, lines| Action::Write { stream, lines, long: false };
+    let read = |turns| Action::Read { turns };
+    let saved = [write(0, 1), Action::Wait { seconds: 0 }, Action::Save, write(1, 9)];
+    let anew = [Action::Truncate { stream: 0 }, write(0, 8), read(1), read(1), write(0, 12)];
+    let punched = [read(2), write(0, 9), write(0, 22), Action::Discover];
+    let end = [Action::Deliver { batches: 3 }, Action::Kill { answer_lost: false }];
+    run("*.log", true, &[&saved[..], &anew, &punched, &end].concat());
+}
+
 /// The truncation comes between the reading of lines and their acknowledgement.
 #[test]
 fn no_hole_is_made_in_what_was_written_after_a_truncation() {

@@ -193,6 +193,11 @@ impl Tailer {
                 cursor.start_at(entry.acked, entry.acked);
                 cursor.size = entry.acked.offset;
                 self.on_truncated(id, now);
+                // If the new content has a hole, it was acknowledged up to there since it was saved.
+                let followed = self.roster.get_mut(id).filter(|it| punches && it.suspect.is_none());
+                if let Some(cursor) = followed {
+                    start_behind_own_hole(cursor);
+                }
                 None
             }
             Start::CopyOfSaved(entry) => {
@@ -205,11 +210,8 @@ impl Tailer {
                 None
             }
             Start::Fresh => {
-                let hole = cursor.file.as_ref().filter(|_| punches);
-                if let Some((_, data)) = hole.and_then(|file| find_hole(file, cursor.size))
-                    && last_lines.is_none()
-                {
-                    cursor.start_behind_hole(data, Mark::START);
+                if last_lines.is_none() && punches {
+                    start_behind_own_hole(cursor);
                 } else if let Some(lines) = last_lines
                     && let Some(file) = &cursor.file
                     && let Ok(start) = last_lines::start_of(file, cursor.size, lines)
@@ -352,6 +354,16 @@ fn behind_punched(entry: &Entry, file: &File, size: u64) -> Option<u64> {
     let is_known = entry.prefix.len > 0 || offset == 0;
     let is_same = is_known && entry.prefix.matches(file).unwrap_or(false);
     (data > offset - u64::from(len) && is_same && offset <= size).then_some(data.max(offset))
+}
+
+/// A hole that does not begin at the start was made by a run before this one, over what was
+/// acknowledged.
+fn start_behind_own_hole(cursor: &mut Cursor) {
+    let Some(file) = &cursor.file else { return };
+    let size = identity::look(file).map_or(cursor.size, |look| look.size);
+    if let Some((_, data)) = find_hole(file, size) {
+        cursor.start_behind_hole(data, Mark::START);
+    }
 }
 
 /// A resumed position lies behind the byte order mark, which tells the encoding.
