@@ -14,7 +14,7 @@ mod text;
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use event::Key;
+use event::{Fields, Key};
 use serde_json::{Map, Value};
 use tail::{Part, Source};
 
@@ -168,25 +168,25 @@ pub(crate) fn is_label(labels: &[(String, String)], key: &str) -> bool {
     labels.iter().any(|(known, _value)| known == key)
 }
 
-/// Appends the name of a field and a colon. A name that a label has, or a key of the line that a
-/// record has by itself, gets `_` behind it.
-pub(crate) fn write_key(
+/// What a field is called in a record. A name that a label has, or a key of the line that a record
+/// has by itself, gets `_` behind it, until no other field of the line has the name: a receiver may
+/// refuse a record that names a field twice.
+pub(crate) fn free_name<'a>(
     key: &Key<'_>,
-    name: &str,
+    name: &'a str,
+    fields: &Fields<'_>,
     labels: &[(String, String)],
     is_reserved: impl Fn(&str) -> bool,
-    out: &mut Vec<u8>,
-) {
-    let is_taken = match key {
-        Key::Known(_) => is_label(labels, name),
-        Key::Other(_) => is_reserved(name) || is_label(labels, name),
-    };
-    write_string(name, out);
-    if is_taken {
-        out.pop();
-        out.extend_from_slice(b"_\"");
+) -> Cow<'a, str> {
+    let is_own = matches!(key, Key::Other(_)) && is_reserved(name);
+    if !is_own && !is_label(labels, name) {
+        return Cow::Borrowed(name);
     }
-    out.push(b':');
+    let mut free = format!("{name}_");
+    while fields.get(&free).is_some() {
+        free.push('_');
+    }
+    Cow::Owned(free)
 }
 
 /// Appends a JSON string with its quotes.

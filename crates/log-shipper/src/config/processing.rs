@@ -7,6 +7,7 @@ use event::filter::{self, Filter, Rate, Sample};
 use event::multiline::{Joiner, Language, Limits, Rule};
 use event::redact::{self, Custom, Redactor};
 use event::{Offset, Parser, RegexSet, pattern, patterns};
+use net::with_causes;
 use sidecar_runtime::{Rejections, setting};
 
 use crate::cli::Args;
@@ -44,7 +45,7 @@ pub(super) fn processor(args: &Args, rejections: &mut Rejections) -> Option<Proc
 fn parse_rules(text: &str, offset: Offset) -> Result<Vec<ParseRule>, String> {
     let rule = |files: Option<&str>, parser: &str| {
         let files = files.map(glob::Pattern::new).transpose().map_err(|error| error.to_string())?;
-        let parser = Parser::from_setting(parser, offset).map_err(|error| causes(&error))?;
+        let parser = Parser::from_setting(parser, offset).map_err(|error| with_causes(&error))?;
         Ok(ParseRule { files, parser })
     };
     match text.split_once('=') {
@@ -54,17 +55,6 @@ fn parse_rules(text: &str, offset: Offset) -> Result<Vec<ParseRule>, String> {
         }
         _ => Ok(vec![rule(None, text)?]),
     }
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// Lines are not joined unless it is asked for.

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use serde_json::Map;
 use tail::Source;
 
-use super::{Entry, labels_fragment, record_id, stream, write_key, write_string};
+use super::{Entry, free_name, labels_fragment, record_id, stream, write_string};
 use crate::metadata::Pod;
 
 /// What is known of the pod. A label may take its place.
@@ -131,8 +131,11 @@ impl TextRecorder {
             write_string(level.as_str(), out);
         }
         for (key, value) in entry.fields.entries() {
+            let is_reserved = |name: &str| RESERVED.contains(&name);
+            let name = free_name(key, key.plain(), entry.fields, &self.labels, is_reserved);
             out.push(b',');
-            write_key(key, key.plain(), &self.labels, |key| RESERVED.contains(&key), out);
+            write_string(&name, out);
+            out.push(b':');
             value.write_json(out);
         }
         if let Some(message) = entry.message() {
@@ -211,8 +214,10 @@ mod tests {
         let labels = [("app".to_owned(), "web".to_owned())];
         let mut recorder = TextRecorder::new(Format::Json, false, &labels);
         recorder.begin(&source(), SystemTime::UNIX_EPOCH);
-        let line =
-            r#"{"ts":"2026-11-23T10:00:00Z","level":"warn","msg":"a","app":1,"file":"b","n":{}}"#;
+        let line = concat!(
+            r#"{"ts":"2026-11-23T10:00:00Z","level":"warn","msg":"a","#,
+            r#""app":1,"file":"b","file_":"c","n":{}}"#,
+        );
         let (mut fields, mut out) = (Fields::default(), Vec::new());
         Parser::from_setting("json", event::Offset::UTC).unwrap().parse(line, &mut fields).unwrap();
         recorder.write(&Entry { parsed: Parsed::Done, ..plain(line, 7, &fields) }, &mut out);
@@ -225,7 +230,8 @@ mod tests {
             "offset": 7,
             "level": "warn",
             "app_": 1,
-            "file_": "b",
+            "file__": "b",
+            "file_": "c",
             "n": {},
             "message": "a",
         });

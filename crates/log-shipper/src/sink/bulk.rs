@@ -18,7 +18,7 @@ use super::{Answer, Refusal, Rejected};
 use crate::batch::Records;
 use crate::config::HttpConfig;
 use crate::metadata::Pod;
-use crate::record::{Entry, labels_fragment, record_id, write_key, write_string};
+use crate::record::{Entry, free_name, labels_fragment, record_id, write_string};
 
 /// Fields that a document has by itself.
 const RESERVED: [&str; 8] = [
@@ -90,8 +90,10 @@ impl BulkRecorder {
         }
         out.push(b'}');
         for (key, value) in entry.fields.entries() {
+            let name = free_name(key, key.ecs(), entry.fields, &self.labels, is_reserved);
             out.push(b',');
-            write_key(key, key.ecs(), &self.labels, is_reserved, out);
+            write_string(&name, out);
+            out.push(b':');
             value.write_json(out);
         }
         if let Some(message) = entry.message() {

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::{Buf, Bytes};
-use event::{Key, Value as Typed};
+use event::Value as Typed;
 use net::Dialer;
 use ring::rand::{SecureRandom, SystemRandom};
 use rmp::encode;
@@ -35,7 +35,7 @@ use crate::batch::Records;
 use crate::compress::{Codec, Compressor};
 use crate::config::ForwardConfig;
 use crate::metadata::Pod;
-use crate::record::{Entry, RESERVED, Stamps, is_label, record_id, stream};
+use crate::record::{Entry, RESERVED, Stamps, free_name, is_label, record_id, stream};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages that are sent before the answer to the first is read. Their answers fit into a socket's
@@ -157,12 +157,8 @@ impl ForwardRecorder {
             string(out, level.as_str());
         }
         for (key, field) in fields.entries() {
-            let name = key.plain();
-            let is_reserved = matches!(key, Key::Other(_)) && RESERVED.contains(&name);
-            match is_reserved || is_label(&self.labels, name) {
-                true => string(out, &format!("{name}_")),
-                false => string(out, name),
-            }
+            let is_reserved = |name: &str| RESERVED.contains(&name);
+            string(out, &free_name(key, key.plain(), fields, &self.labels, is_reserved));
             value(out, field);
         }
         if let Some(message) = message {

@@ -193,7 +193,7 @@ impl Tailer {
                 cursor.start_at(entry.acked, entry.acked);
                 cursor.size = entry.acked.offset;
                 self.on_truncated(id, now);
-                // If the new content has a hole, it was acknowledged up to there since it was saved.
+                // If the new content has a hole, it was acknowledged up to there since then.
                 let followed = self.roster.get_mut(id).filter(|it| punches && it.suspect.is_none());
                 if let Some(cursor) = followed {
                     start_behind_own_hole(cursor);
