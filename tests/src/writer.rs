@@ -140,6 +140,14 @@ impl Numbered {
         self.truncate();
     }
 
+    /// The same by one who copied while the last line was being written: the copy lacks its last
+    /// bytes.
+    pub fn copytruncate_torn(&mut self, copy: impl AsRef<Path>, lacking: usize) {
+        let bytes = fs::read(&self.path).unwrap();
+        fs::write(copy, &bytes[..bytes.len() - lacking]).unwrap();
+        self.truncate();
+    }
+
     /// Empties the file through its path; the writer's own position stays.
     pub fn truncate(&mut self) {
         OpenOptions::new().write(true).open(&self.path).unwrap().set_len(0).unwrap();

@@ -85,7 +85,8 @@ fn nginx_under_load_with_logrotate_create() {
 }
 
 /// Between its copy and its truncation logrotate itself loses what nginx writes. What is in the
-/// copies or in the log must have been delivered, and nothing twice.
+/// copies or in the log must have been delivered, and nothing twice. A copy may end within a line:
+/// a reader sees the part of it that lies before a page's end first. The shipper read all of it.
 #[test]
 fn nginx_under_load_with_logrotate_copytruncate() {
     let place = Workplace::new();
@@ -96,7 +97,9 @@ fn nginx_under_load_with_logrotate_copytruncate() {
     let written = lines_on_disk(&place.logs());
     let delivered = delivered(&sink);
     assert!(written.len() > 1000, "{} lines are no load", written.len());
-    let lost = written.keys().filter(|line| !delivered.contains_key(*line)).count();
+    let is_torn = |part: &String| delivered.keys().any(|line| line.starts_with(part));
+    let missing = written.keys().filter(|line| !delivered.contains_key(*line));
+    let lost = missing.filter(|line| !is_torn(line)).count();
     let doubled = delivered.values().filter(|count| **count > 1).count();
     assert_eq!((lost, doubled), (0, 0), "of {} lines", written.len());
 }

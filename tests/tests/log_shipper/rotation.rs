@@ -138,6 +138,22 @@ fn c08_copytruncate_right_after_writing() {
     sink.account(&[&log]).assert_exactly_once();
 }
 
+/// Class 8: who reads a file while it grows may see a part of its last line, and then the copy ends
+/// there. All of it was read from the original.
+#[test]
+fn c08_a_copy_that_ends_within_a_line() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let shipper = Settings::new(&place, &sink).start();
+    let mut log = Numbered::open(place.log("app.log"), "app");
+    for round in 1..=5 {
+        log.lines(525);
+        sink.wait_records(round * 525, SOON);
+        log.copytruncate_torn(place.log(&format!("app.log.{round}")), 7);
+    }
+    shipper.drain_ok();
+    sink.account(&[&log]).assert_exactly_once();
+}
+
 /// Class 8: copied and emptied between two looks. The rest of the old lines is in the copy.
 #[test]
 fn c08_copytruncate_between_two_looks() {
