@@ -12,11 +12,13 @@ mod entry;
 mod text;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use event::{Fields, Key};
 use serde_json::{Map, Value};
 use tail::{Part, Source};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 #[cfg(test)]
 pub(crate) use self::entry::plain;
@@ -134,14 +136,28 @@ pub(crate) fn stream(source: &Source) -> Cow<'_, str> {
     source.path.file_stem().unwrap_or_default().to_string_lossy()
 }
 
-/// Appends what is the same whenever this line is read from this file.
+/// Appends what is the same whenever this line is read from this file of this host. The offset
+/// alone is not enough: a file that was emptied while nobody looked has new lines at old offsets,
+/// and where a file system keeps no time of birth, files of two hosts can look the same.
 pub(crate) fn record_id(file_id: u64, entry: &Entry<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("{file_id:016x}-").as_bytes());
+    static HOST: LazyLock<u64> =
+        LazyLock::new(|| xxh3_64(rustix::system::uname().nodename().to_bytes()));
+    let content = xxh3_64_with_seed(entry.bytes, *HOST);
+    write_hex(file_id, out);
+    out.push(b'-');
     out.extend_from_slice(itoa::Buffer::new().format(entry.offset).as_bytes());
+    out.push(b'-');
+    write_hex(content, out);
     if entry.part == Part::Partial {
         // The whole line may come later; it is not a duplicate of its beginning.
         out.extend_from_slice(b"-partial");
     }
+}
+
+/// Sixteen digits.
+fn write_hex(number: u64, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend((0..64).step_by(4).rev().map(|shift| DIGITS[(number >> shift) as usize & 15]));
 }
 
 /// Labels, and fields whose names no label has, as fields of a JSON object, with a comma behind
@@ -192,4 +208,30 @@ pub(crate) fn free_name<'a>(
 /// Appends a JSON string with its quotes.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     json_escape_simd::escape_into(text, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_of_file_offset_and_content() {
+        let fields = Fields::default();
+        let id = |file_id, text, offset, part| {
+            let mut out = Vec::new();
+            record_id(file_id, &Entry { part, ..plain(text, offset, &fields) }, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let one = id(0xab, "a", 42, Part::Whole);
+        assert!(one.starts_with("00000000000000ab-42-") && one.len() == 36, "{one}");
+        assert_eq!(one, id(0xab, "a", 42, Part::Whole));
+        for other in [
+            id(0xac, "a", 42, Part::Whole),
+            id(0xab, "b", 42, Part::Whole),
+            id(0xab, "a", 43, Part::Whole),
+            id(0xab, "a", 42, Part::Partial),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
 }

@@ -196,14 +196,17 @@ mod tests {
     fn a_json_record_says_what_when_and_where() {
         let labels = [("app".to_owned(), "w\"eb".to_owned())];
         let mut recorder = TextRecorder::new(Format::Json, true, &labels);
-        let record = json(&mut recorder, b"GET \"/\" \x01\r", Part::Whole);
+        let (line, fields) = (b"GET \"/\" \x01\r", Fields::default());
+        let record = json(&mut recorder, line, Part::Whole);
+        let mut id = Vec::new();
+        record_id(0xab, &Entry { bytes: line, ..plain("", 42, &fields) }, &mut id);
         let expected = serde_json::json!({
             "time": "1970-01-01T00:00:01.500Z",
             "file": "/logs/a \"b\".log",
             "stream": "a \"b\"",
             "app": "w\"eb",
             "offset": 42,
-            "id": "00000000000000ab-42",
+            "id": String::from_utf8(id).unwrap(),
             "message": "GET \"/\" \u{1}",
         });
         assert_eq!(record, expected);

@@ -1,8 +1,8 @@
 //! The bulk API of Elasticsearch and OpenSearch.
 //!
 //! Each record is a `create` into a data stream and its document, by the names of the Elastic
-//! Common Schema. Its `_id` is made of file and offset, so what is sent again after a lost answer
-//! is there already (409) and makes no duplicate.
+//! Common Schema. Its `_id` is made of file, offset and content, so what is sent again after a
+//! lost answer is there already (409) and makes no duplicate.
 //!
 //! The server answers for each document: what it may take later goes again by itself, what it will
 //! never take (a field of the wrong type) is given up and counted, and neither holds up the rest.

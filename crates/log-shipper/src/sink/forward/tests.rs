@@ -6,7 +6,7 @@ use rmpv::decode::read_value;
 use tail::{Line, Part};
 
 use super::*;
-use crate::record::{plain, text};
+use crate::record::{plain, record_id, text};
 
 fn map(fields: Vec<(&str, Value)>) -> Value {
     Value::Map(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
@@ -21,16 +21,20 @@ fn an_entry_says_what_when_and_where() {
     let time = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 5);
     recorder.begin(&Source { path, group: 0, file_id: 0xab }, time);
     assert_eq!(recorder.head(), b"a.my_app.1.b");
-    let mut out = Vec::new();
+    let (mut out, mut ids) = (Vec::new(), Vec::new());
     for (bytes, part) in [(&b"caf\xc3\xa9\r"[..], Part::Whole), (b"\xff", Part::Partial)] {
         let (fields, line) = (Fields::default(), Line { bytes, offset: 70_000, part });
         let (text, _replaced) = text(line.text());
-        recorder.write(&Entry { bytes, part, ..plain(&text, 70_000, &fields) }, &mut out);
+        let entry = Entry { bytes, part, ..plain(&text, 70_000, &fields) };
+        recorder.write(&entry, &mut out);
+        let mut id = Vec::new();
+        record_id(0xab, &entry, &mut id);
+        ids.push(String::from_utf8(id).unwrap());
     }
     let mut rest = &out[..];
     for (fraction, id, message, partial) in [
-        (5_u32, "00000000000000ab-70000", "café", None),
-        (6, "00000000000000ab-70000-partial", "\u{fffd}", Some(true)),
+        (5_u32, &*ids[0], "café", None),
+        (6, &*ids[1], "\u{fffd}", Some(true)),
     ] {
         let mut fields = vec![("file", "/logs/my app.1.log".into()), ("stream", "my app.1".into())];
         fields.extend(labels.iter().map(|(key, value)| (key.as_str(), value.as_str().into())));
