@@ -145,15 +145,13 @@ pub struct Joiner {
     held_bytes: usize,
     /// No record times out before some is held; not later than the first that does.
     due: Option<Instant>,
-    /// The time before this does not count.
-    resumed: Option<Instant>,
 }
 
 impl Joiner {
     #[must_use]
     pub fn new(rule: Rule, limits: Limits) -> Joiner {
         let files = HashMap::new();
-        Joiner { rule, limits, files, held_bytes: 0, due: None, resumed: None }
+        Joiner { rule, limits, files, held_bytes: 0, due: None }
     }
 
     /// Takes a line of `file` and gives out what is complete by that. Usually that is one record or
@@ -212,23 +210,21 @@ impl Joiner {
         self.due
     }
 
-    /// Gives out the records to which nothing was added for [`Limits::timeout`]. Not to be called
-    /// while lines wait in the files.
-    pub fn expire(&mut self, now: Instant, on_record: impl FnMut(&Record<'_>)) {
+    /// Gives out the records to which nothing was added for [`Limits::timeout`], of the files that
+    /// are quiet: while lines of a file wait to be read, none of its records is late.
+    pub fn expire(
+        &mut self,
+        now: Instant,
+        is_quiet: impl Fn(u64) -> bool,
+        on_record: impl FnMut(&Record<'_>),
+    ) {
         if self.due.is_none_or(|due| now < due) {
             return;
         }
-        let (timeout, resumed) = (self.limits.timeout, self.resumed);
-        let due_at =
-            |held: &Held| resumed.map_or(held.last_at, |at| at.max(held.last_at)) + timeout;
-        self.give_out(Ending::Timeout, |_file, held| now >= due_at(held), on_record);
-        self.due = self.files.values().flatten().map(due_at).min();
-    }
-
-    /// Lets the time count from `now`: until then lines may have waited unread in the files.
-    pub fn resume(&mut self, now: Instant) {
-        self.resumed = Some(now);
-        self.due = self.due.map(|due| due.max(now + self.limits.timeout));
+        let timeout = self.limits.timeout;
+        let is_over = |file, held: &Held| now >= held.last_at + timeout && is_quiet(file);
+        self.give_out(Ending::Timeout, is_over, on_record);
+        self.due = self.files.values().flatten().map(|held| held.last_at + timeout).min();
     }
 
     /// Gives out what is held of a file: it has ended.

@@ -284,6 +284,12 @@ impl Tailer {
         !self.ready.is_empty()
     }
 
+    /// There is something to read in this file.
+    #[must_use]
+    pub fn is_ready(&self, id: FileId) -> bool {
+        self.roster.get(id).is_some_and(|cursor| cursor.queued)
+    }
+
     /// A snapshot would differ from the last one.
     #[must_use]
     pub fn is_changed(&self) -> bool {

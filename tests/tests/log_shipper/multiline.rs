@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use e2e::cost::cpu_seconds;
-use e2e::pace::{SOON, holds_for};
+use e2e::pace::{SOON, holds_for, wait_until};
 use e2e::shipper::{Settings, Shipper};
 use e2e::sink::{Answer, Sink};
 use e2e::workplace::Workplace;
@@ -127,4 +127,22 @@ fn a_held_record_waits_with_the_sink() {
     assert!(holds_for(Duration::from_secs(2), || true));
     let spent = cpu_seconds(shipper.process().pid()) - before;
     assert!(spent < 0.5, "{spent} s in 2 s");
+}
+
+/// A file that is never read to its end must not hold back the record of one that is quiet.
+#[test]
+fn a_record_of_a_quiet_file_does_not_wait_for_the_others() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let settings = settings(&place, &sink).flag("--multiline-timeout", "200ms");
+    let settings = settings.flag("--exclude-lines", "never read");
+    let busy = place.log("busy.log");
+    fs::write(&busy, "INFO a line of a file that is never read to its end\n".repeat(2_000_000))
+        .unwrap();
+    let [_, trace] = round(1);
+    fs::write(place.log("quiet.log"), format!("{trace}\n")).unwrap();
+    let shipper = settings.start();
+    wait_until("the trace", SOON, || sink.messages().contains(&trace));
+    let lag = shipper.metrics().sum("log_shipper_lag_bytes");
+    assert!(lag > 1_000_000.0, "the busy file was read to its end: {lag}");
+    shipper.kill9();
 }

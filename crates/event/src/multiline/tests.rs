@@ -123,17 +123,17 @@ fn time_ends_a_record_unless_lines_wait_in_the_file() {
     joiner.push(1, &line("a", 2), now + second / 2, out.take());
     joiner.push(2, &line("S2", 0), now + second, out.take());
     assert_eq!(joiner.due(), Some(now + second));
-    joiner.expire(now + second, out.take());
+    joiner.expire(now + second, |_file| true, out.take());
     assert!(out.0.is_empty());
     assert_eq!(joiner.due(), Some(now + second * 3 / 2));
-    joiner.expire(now + second * 3 / 2, out.take());
+    joiner.expire(now + second * 3 / 2, |file| file == 2, out.take());
+    assert!(out.0.is_empty(), "its next line waits");
+    joiner.expire(now + second * 3 / 2, |_file| true, out.take());
     assert_eq!((out.texts(), out.endings()), (vec!["S\na"], vec![Ending::Timeout]));
     assert_eq!((joiner.held_from(1), joiner.held_from(2)), (None, Some(0)));
 
-    joiner.resume(now + second * 5);
-    joiner.expire(now + second * 5, out.take());
-    assert_eq!(joiner.due(), Some(now + second * 6));
-    joiner.expire(now + second * 6, out.take());
+    assert_eq!(joiner.due(), Some(now + second * 2));
+    joiner.expire(now + second * 2, |_file| true, out.take());
     assert_eq!(out.texts(), ["S\na", "S2"]);
     assert_eq!(joiner.due(), None);
 }
@@ -285,7 +285,7 @@ proptest! {
         };
         for (offset, ((text, is_cut), file, channel, millis)) in (0..).zip(&lines) {
             now += Duration::from_millis(*millis);
-            joiner.expire(now, &mut on_record);
+            joiner.expire(now, |file| file != 1, &mut on_record);
             let line = Line { channel: *channel, is_cut: *is_cut, ..line(text, offset) };
             joiner.push(*file, &line, now, &mut on_record);
             assert!(joiner.held_bytes() <= held_bytes_max);

@@ -15,19 +15,17 @@ pub(crate) struct Joining {
     pub(super) joiner: Joiner,
     /// By [`Source::file_id`]. There is one for each file of which something is held.
     pub(super) kept: HashMap<u64, Kept>,
-    /// Reading had to wait, and lines with it: they are not late.
-    pub(super) has_waited: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) source: Arc<Source>,
-    span: Span,
+    pub(super) span: Span,
 }
 
 impl Joining {
     pub(crate) fn new(joiner: Joiner) -> Joining {
-        Joining { joiner, kept: HashMap::new(), has_waited: false }
+        Joining { joiner, kept: HashMap::new() }
     }
 
     /// Behind a turn of reading, in which `span` was read: what of this file can be acknowledged

@@ -3,12 +3,14 @@
 //! What a turn read is a span. It goes with the batch that holds its records; where records are
 //! held, only the part of it before them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use event::multiline::{Joiner, Record};
 use tail::{FileId, Flow, Source};
 use tokio::time::Instant;
 
+use super::joining::Kept;
 use super::{Pump, Writing, now};
 use crate::batch::BATCH_BYTES;
 
@@ -16,11 +18,6 @@ impl Pump {
     pub(super) fn read(&mut self, id: FileId, source: &Arc<Source>) {
         let now = now();
         self.mark_beginning();
-        if let Some(joining) = &mut self.way.joining
-            && std::mem::take(&mut joining.has_waited)
-        {
-            joining.joiner.resume(now);
-        }
         let batch = &mut self.state.filling;
         let mut writing = Writing::begin(&mut self.way, source, batch, now);
         let too_long_before = self.tailer.stats().long_lines_dropped;
@@ -64,17 +61,21 @@ impl Pump {
         released.into_iter().for_each(|span| self.state.filling.push(span));
     }
 
-    /// Gives out records to which nothing was added for long enough, unless lines wait.
+    /// Gives out records to which nothing was added for long enough, of files without lines that
+    /// wait.
     pub(super) fn expire_if_due(&mut self) {
         let now = now();
-        let waits = self.tailer.has_ready() || self.state.filling.is_full();
-        let Some(joining) = &mut self.way.joining else { return };
-        if waits {
-            joining.has_waited = true;
-        } else if joining.joiner.due().is_some_and(|due| now >= due) {
-            self.give_out(|joiner, on_record| joiner.expire(now, on_record));
-            self.hand_over();
+        let due = self.way.joining.as_ref().and_then(|joining| joining.joiner.due());
+        if due.is_none_or(|due| now < due) || self.state.filling.is_full() {
+            return;
         }
+        let kept = self.way.joining.iter().flat_map(|joining| &joining.kept);
+        let has_more = |kept: &Kept| self.tailer.is_ready(kept.span.file);
+        let busy = kept.filter(|(_file, kept)| has_more(kept)).map(|(file, _kept)| *file);
+        let busy: HashSet<u64> = busy.collect();
+        self.give_out(|joiner, on_record| {
+            joiner.expire(now, |file| !busy.contains(&file), on_record);
+        });
     }
 
     fn mark_beginning(&mut self) {
