@@ -211,6 +211,47 @@ fn a_copy_of_a_file_with_a_hole_is_still_known_as_a_copy() {
     assert_eq!((tailer.stats().copies_continued, tailer.stats().lost_bytes), (3, 0));
 }
 
+/// Room that a program has reserved behind what it has written is no hole of ours.
+#[test]
+fn a_log_with_reserved_room_is_read_from_its_beginning() {
+    let mut world = World::new();
+    world.write(2_000);
+    let end = world.writer.metadata().unwrap().len();
+    for size in [1 << 20, end.next_multiple_of(4096) + 4096] {
+        world.writer.set_len(size).unwrap();
+        world.writer.sync_all().unwrap();
+        let mut tailer = opened(world.settings("access.log"), None);
+        world.now += Duration::from_secs(1);
+        tailer.rescan_now(world.now);
+        let (id, _) = tailer.next_ready().unwrap();
+        let mut lines = 0;
+        tailer.read(id, world.now, |_| {
+            lines += 1;
+            Flow::Continue
+        });
+        assert!(lines >= 600, "{lines}");
+    }
+}
+
+/// The bytes under another name are the same bytes.
+#[test]
+fn a_file_with_another_name_gets_no_hole() {
+    let mut world = World::new();
+    fs::hard_link(world.path(), world.dir.path().join("backup")).unwrap();
+    let mut tailer = opened(world.settings("access.log"), None);
+    world.write(20_000);
+    world.now += Duration::from_secs(1);
+    tailer.rescan_now(world.now);
+    let mut refused = 0;
+    while let Some((id, _)) = tailer.next_ready() {
+        let span = tailer.read(id, world.now, |_| Flow::Continue);
+        span.iter().for_each(|span| tailer.acknowledge(span));
+        refused += tailer.punch().refused;
+    }
+    assert_eq!(refused, 1);
+    assert!(on_disk(&world.path()) >= 20_000 * LINE_BYTES);
+}
+
 /// Two readers of one file, one of them late: nothing goes that it has not read.
 #[test]
 fn a_hole_ends_where_the_slowest_reader_is() {

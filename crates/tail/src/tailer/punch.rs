@@ -194,15 +194,17 @@ impl Tailer {
     }
 }
 
-/// Where data goes on behind a hole that does not begin at the start, if the file has one: the
-/// beginning and the end of the hole.
+/// The beginning and the end of a hole of ours, if the file has one: behind the first block, and
+/// with data behind it. Room that a program has reserved for its log looks like a hole too, but
+/// behind what it has written.
 pub(super) fn find_hole(file: &File, size: u64) -> Option<(u64, u64)> {
+    let block = u64::try_from(rustix::fs::fstat(file).ok()?.st_blksize).unwrap_or(0);
     let hole = rustix::fs::seek(file, SeekFrom::Hole(0)).ok()?;
-    if hole == 0 || hole >= size {
+    if hole == 0 || hole >= size || hole > block.max(BLOCK_BYTES_MIN) {
         return None;
     }
-    // An error stands for a hole up to the end.
-    Some((hole, rustix::fs::seek(file, SeekFrom::Data(hole)).unwrap_or(size).min(size)))
+    let data = rustix::fs::seek(file, SeekFrom::Data(hole)).ok()?;
+    (data < size).then_some((hole, data))
 }
 
 /// The name has just gone to another file, or the content has; a signal came; or the hole needs
@@ -232,6 +234,9 @@ fn punch_hole(
         return Err(io::ErrorKind::NotFound.into());
     }
     let before = rustix::fs::fstat(file)?;
+    if before.st_nlink > 1 {
+        return Err(io::Error::other("the file has another name, whose content would go too"));
+    }
     let block = u64::try_from(before.st_blksize).unwrap_or(0);
     let block = block.clamp(BLOCK_BYTES_MIN, block_bytes_max);
     let (start, end) = (range.start.max(block), range.end / block * block);
