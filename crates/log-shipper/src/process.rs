@@ -6,7 +6,9 @@
 //! program's) or the first argument without its directory. A process can end between any two looks;
 //! then it is as if it had not been there.
 
-use std::fs;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::process::{Pid, Signal};
 
@@ -50,6 +52,25 @@ pub(crate) fn heads(processes: &[Process]) -> Vec<Pid> {
 pub(crate) fn catches(pid: Pid, signal: Signal) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_pid()));
     status.is_ok_and(|status| caught(&status).is_some_and(|mask| has(mask, signal)))
+}
+
+/// Whether one of them has the file open, under whatever name.
+///
+/// # Errors
+/// This process may not see what they have open.
+pub(crate) fn have_open(processes: &[Process], file: &Metadata) -> io::Result<bool> {
+    let id = |file: &Metadata| (file.dev(), file.ino());
+    for process in processes {
+        let entries = match fs::read_dir(format!("/proc/{}/fd", process.pid.as_raw_pid())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other?,
+        };
+        let mut open = entries.filter_map(|entry| fs::metadata(entry.ok()?.path()).ok());
+        if open.any(|it| id(&it) == id(file)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn has(mask: u64, signal: Signal) -> bool {

@@ -3,9 +3,10 @@
 //! In: logs that have become large. Out: each under the name `PATH.N`, and a signal to the program.
 //! No byte can be lost: renaming touches no content, whoever writes goes on in the renamed file
 //! until it reopens the path, and the tailer follows both. Nothing is renamed unless the program is
-//! there, may be sent the signal and catches it. If a renamed file is still written after a while
-//! and nothing lies under its path, the signal was lost, or the last run was killed before it was
-//! sent; it is sent again. Truncating in place was not taken: what a writer appends between the
+//! there, has the log open, may be sent the signal and catches it: a log of another program would
+//! go on growing under its new name. If the program still has a renamed file open after a while and
+//! nothing lies under its path, the signal was lost, or the last run was killed before it was sent;
+//! it is sent again. Truncating in place was not taken: what a writer appends between the
 //! last look and the truncation would be gone.
 
 use std::io;
@@ -18,7 +19,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tail::Tailer;
 use tracing::{info, warn};
 
-use crate::process::{catches, heads, named};
+use crate::process::{Process, catches, have_open, heads, named};
 
 /// The highest number that a rotated file gets.
 const NUMBER_MAX: u32 = 999;
@@ -73,48 +74,71 @@ impl Rotation {
     }
 
     fn rotate_large(&mut self, tailer: &Tailer, now: Instant) -> io::Result<()> {
-        if now >= self.told + PATIENCE && tailer.awaits_reopening(now) {
-            self.told = now;
-            self.config.tell(&self.config.programs()?)?;
+        if now >= self.told + PATIENCE {
+            for path in tailer.awaiting_reopening(now) {
+                let programs = self.config.programs()?;
+                if programs.have_open(path)? {
+                    self.told = now;
+                    programs.tell(self.config.signal)?;
+                    break;
+                }
+            }
         }
         for path in tailer.grown_to(self.config.at_bytes) {
-            self.config.rotate(&path)?;
-            self.told = now;
+            if self.config.rotate(&path)? {
+                self.told = now;
+            }
         }
         Ok(())
     }
 }
 
+/// The processes that bear the name, and those of them that will obey.
+struct Programs {
+    all: Vec<Process>,
+    heads: Vec<Pid>,
+}
+
 impl RotationConfig {
-    /// Renames the log and has it opened anew. After an error it is where it was, or the program
-    /// was not told.
-    fn rotate(&self, path: &Path) -> io::Result<()> {
+    /// Renames the log and has it opened anew, if it is one of the program's. After an error it is
+    /// where it was, or the program was not told.
+    fn rotate(&self, path: &Path) -> io::Result<bool> {
         if path.symlink_metadata()?.is_symlink() {
             return Err(io::Error::other("the log is a symbolic link"));
         }
         let programs = self.programs()?;
+        if !programs.have_open(path)? {
+            return Ok(false);
+        }
         let old = rename(path)?;
         info!(file = %path.display(), now = %old.display(), "Rotated a log");
-        self.tell(&programs)
+        programs.tell(self.signal)?;
+        Ok(true)
     }
 
-    /// Those that will obey.
-    fn programs(&self) -> io::Result<Vec<Pid>> {
-        let programs = heads(&named(&self.process));
-        if programs.is_empty() {
+    fn programs(&self) -> io::Result<Programs> {
+        let all = named(&self.process);
+        let heads = heads(&all);
+        if heads.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no process has this name"));
         }
-        for pid in &programs {
+        for pid in &heads {
             test_kill_process(*pid)?;
             if !catches(*pid, self.signal) {
                 return Err(io::Error::other("the process does not catch the signal"));
             }
         }
-        Ok(programs)
+        Ok(Programs { all, heads })
+    }
+}
+
+impl Programs {
+    fn have_open(&self, path: &Path) -> io::Result<bool> {
+        have_open(&self.all, &path.metadata()?)
     }
 
-    fn tell(&self, programs: &[Pid]) -> io::Result<()> {
-        programs.iter().try_for_each(|pid| Ok(kill_process(*pid, self.signal)?))
+    fn tell(&self, signal: Signal) -> io::Result<()> {
+        self.heads.iter().try_for_each(|pid| Ok(kill_process(*pid, signal)?))
     }
 }
 

@@ -9,6 +9,7 @@ use e2e::process::{Guard, command};
 use e2e::shipper::Settings;
 use e2e::sink::Sink;
 use e2e::workplace::Workplace;
+use e2e::writer::Numbered;
 
 /// A program under a name of its own that writes numbered lines to `app.log`, and opens it anew at
 /// USR1 unless it is deaf, in which case the signal would end it.
@@ -59,6 +60,26 @@ fn a_log_is_rotated_while_it_is_written_and_nothing_is_lost() {
     wait_until("the end of the old files", SOON, || files(&place.logs()) == 2);
     shipper.drain_ok();
     check_exactly_once(&sink, usize::try_from(LINES).unwrap());
+}
+
+/// A log that the program does not write would grow on under its new name.
+#[test]
+fn a_log_of_another_program_is_left_alone() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let name = format!("owns-{}", std::process::id());
+    let settings = Settings::new(&place, &sink).flag("--rotate-at", "64KiB");
+    let shipper = settings.flag("--rotate-process", &name).start();
+    let mut other = Numbered::open(place.log("other.log"), "other");
+    other.lines(5_000);
+    let work = program(&place, &name, 100_000_000, false);
+    wait_until("a rotation", SOON, || place.log("app.log.1").exists());
+    wait_until("another rotation", SOON, || {
+        shipper.metrics().sum("log_shipper_rotations_total") > 1.0
+    });
+    work.kill9();
+    assert!(other.file_bytes() > 64 << 10);
+    assert!(!place.log("other.log.1").exists());
+    shipper.drain_ok();
 }
 
 /// A program that does not catch the signal would be ended by it: its log stays.

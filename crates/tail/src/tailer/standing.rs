@@ -4,7 +4,7 @@
 //! is looked at here; what no look has seen yet is not told. A list of sizes stands for a moment: a
 //! file that is written without end is done with that moment all the same.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Tailer;
@@ -107,16 +107,16 @@ impl Tailer {
         grown.map(|(_, it)| it.path.clone()).collect()
     }
 
-    /// A rotated file is still written to, and nothing lies where it was.
-    #[must_use]
-    pub fn awaits_reopening(&self, now: Instant) -> bool {
-        let is_written = |it: &Cursor| {
+    /// Rotated files that are still written to, and nothing lies where they were.
+    pub fn awaiting_reopening(&self, now: Instant) -> impl Iterator<Item = &Path> {
+        let is_written = move |it: &Cursor| {
             it.state.is_rotated()
                 && !it.deleted
                 && now.duration_since(it.grew) < WRITTEN_WITHIN
                 && it.size > 0
         };
-        self.roster.iter().any(|(_, it)| is_written(it) && !it.source.path.exists())
+        let written = self.roster.iter().filter(move |(_, it)| is_written(it));
+        written.filter(|(_, it)| !it.source.path.exists()).map(|(_, it)| &*it.path)
     }
 
     /// When a file was last seen to grow; at first, when the tailer was opened.
