@@ -88,8 +88,8 @@ pub(crate) fn configure_sections(
         let config = configure(args, rejections)?;
         return Some(Configs { sinks: vec![(None, config)], ending: ending? });
     }
-    let outputs = sections.iter().filter(|section| section.args.sink == "stdout").count();
-    if outputs > 1 {
+    let to_stdout = sections.iter().filter(|section| section.args.sink == "stdout").count();
+    if to_stdout > 1 {
         rejections.reject("sinks", "stdout", "more than one writes to standard output");
     }
     if args.after_ship.is_some()
@@ -108,6 +108,13 @@ pub(crate) fn configure_sections(
         }
         let config = rejections.within(&section.scope, |inner| configure(section.args, inner));
         sinks.extend(config.map(|config| (Some(section.name), config)));
+    }
+    let outputs: Vec<String> =
+        sinks.iter().flat_map(|(_name, config)| outputs(&config.sink)).collect();
+    for (_name, config) in &mut sinks {
+        for pattern in &outputs {
+            rejections.parse("sink-url", pattern, |text| config.globs.exclude(text));
+        }
     }
     let ending = ending.filter(|_| rejections.is_empty())?;
     Some(Configs { sinks, ending })
@@ -173,6 +180,12 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
     let dir_bytes_max = optional(args.max_dir_bytes.as_deref(), |text| {
         rejections.parse("max-dir-bytes", text, setting::bytes)
     });
+    let deletes = after_ship.flatten().unwrap_or(by_default) != AfterShip::Keep;
+    if from == Some(From::End) && (args.reclaim || deletes || args.max_dir_bytes.is_some()) {
+        let reason = "what was there before would be deleted and was never shipped: \
+                      not with reclaim, after-ship or max-dir-bytes";
+        rejections.reject("from", &args.from, reason);
+    }
     let rotation = rotation(&args, rejections);
     Some(Config {
         globs: globs?,
@@ -262,15 +275,20 @@ fn globs(args: &Args, sink: Option<&SinkConfig>, rejections: &mut Rejections) ->
         let parsed = rejections.parse("exclude", pattern, |text| globs.exclude(text));
         accepted &= parsed.is_some();
     }
-    if let Some(SinkConfig::File(file)) = sink {
-        // What this process writes is not followed.
-        let path = glob_of(&file.path);
-        for pattern in [path.clone(), format!("{path}.*")] {
-            let parsed = rejections.parse("sink-url", &pattern, |text| globs.exclude(text));
-            accepted &= parsed.is_some();
-        }
+    for pattern in sink.into_iter().flat_map(outputs) {
+        let parsed = rejections.parse("sink-url", &pattern, |text| globs.exclude(text));
+        accepted &= parsed.is_some();
     }
     accepted.then_some(globs)
+}
+
+/// What this process writes; it is not followed.
+fn outputs(sink: &SinkConfig) -> impl Iterator<Item = String> {
+    let path = match sink {
+        SinkConfig::File(file) => Some(glob_of(&file.path)),
+        _ => None,
+    };
+    path.into_iter().flat_map(|path| [format!("{path}.*"), path])
 }
 
 /// The pattern that matches only this path.

@@ -145,6 +145,20 @@ fn settings_that_do_not_fit_the_sink_are_refused() {
     }
 }
 
+/// Nothing is deleted that was never shipped.
+#[test]
+fn what_is_not_shipped_is_not_reclaimed() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    for (flag, value) in
+        [("--after-ship", "delete"), ("--after-ship", "truncate"), ("--max-dir-bytes", "1MiB")]
+    {
+        let settings = Settings::new(&place, &sink).flag("--from", "end").flag(flag, value);
+        let (code, stderr) = settings.run_to_end(SOON);
+        assert_eq!(code, 64, "{flag} {value}: {stderr}");
+        assert!(names(&stderr, "--from", "end"), "{flag} {value}: {stderr}");
+    }
+}
+
 #[test]
 fn a_taken_port_is_a_start_failure() {
     let (place, sink) = (Workplace::new(), Sink::start());

@@ -111,6 +111,25 @@ fn files_go_by_routes() {
     error.account(&[&second]).assert_exactly_once();
 }
 
+/// What one sink writes is no log of another.
+#[test]
+fn files_that_sinks_write_are_not_followed() {
+    let place = Workplace::new();
+    let mut file = format!("include: {:?}\nlinger: 200ms\nsinks:\n", place.log("**"));
+    for name in ["a", "b"] {
+        let url = format!("file://{}", place.log(&format!("{name}.out")).display());
+        file += &format!("- {{name: {name}, sink: file, sink-url: {url:?}}}\n");
+    }
+    let path = place.path().join("settings.yaml");
+    fs::write(&path, file).unwrap();
+    fs::write(place.log("app.log"), "one line\n").unwrap();
+    let shipper = Settings::bare(&place).flag("--config", path.to_str().unwrap()).start();
+    let lines = |name| fs::read_to_string(place.log(name)).map_or(0, |text| text.lines().count());
+    wait_until("a line in both", SOON, || lines("a.out") > 0 && lines("b.out") > 0);
+    shipper.drain_ok();
+    assert_eq!((lines("a.out"), lines("b.out")), (1, 1));
+}
+
 #[test]
 fn every_bad_section_is_named() {
     let place = Workplace::new();
