@@ -14,12 +14,17 @@
 //! InFlight ── gone ──▶ the end: positions stay where they are
 //! ```
 //!
-//! A receiver that calls everything poison is set up wrongly. So a single record is given up as
-//! poison only once the sink has taken another one; until then it waits like all others.
+//! A receiver that calls everything poison is set up wrongly, or somebody else answers for it. So a
+//! single record is given up as poison only if the sink has taken another one after it refused this
+//! one, and refuses it again. Where no other record is left that could prove the sink, the pump is
+//! asked for the next batch, up to [`HELD_BATCHES_MAX`]; until then the record waits. In a drain no
+//! more may come, so what the sink took since it refused the batch of the record is proof enough.
 //!
 //! There is no limit to the number of attempts: what is not acknowledged is not given up, and the
 //! files wait. The pause between attempts grows to [`PAUSE_MAX`], with jitter, and is never shorter
 //! than what the server asks for.
+
+mod owed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +34,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use self::owed::{Held, Owed, Part};
 use crate::batch::{Batch, Records};
 use crate::metrics::{DropReason, Metrics};
 use crate::sink::{Answer, Refusal, Rejected, Sink};
@@ -39,6 +45,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// The longest pause in a drain, whatever the server asks for: the time is limited.
 const DRAIN_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Batches that wait for the end of each other, so that one that is refused does not keep back what
+/// could prove the sink.
+const HELD_BATCHES_MAX: usize = 4;
 /// A failure that goes on is logged so often.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -47,6 +56,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) enum Report {
     /// Nothing of it is owed any more. The sink refused `rejected` of its lines for good.
     Settled { batch: Batch, rejected: u64 },
+    /// Only records that are refused are left: another batch may come before those are settled.
+    NeedsMore,
     /// The sink will never take anything again.
     Gone { why: String },
 }
@@ -56,8 +67,8 @@ pub(crate) enum Report {
 enum Step {
     Acked,
     Backoff(Duration),
-    /// The same, but behind the other parts of the batch, which may prove the sink.
-    Aside(Duration),
+    /// Behind all others, which may prove the sink.
+    Aside,
     Split([Records; 2]),
     /// Of the records of these numbers, the rest is taken; the first go again after a pause.
     Partly {
@@ -69,8 +80,8 @@ enum Step {
     Gone(String),
 }
 
-/// Decides without a clock or a sink. `pause` is what the back-off says now; a sink is proven that
-/// has taken a record before.
+/// Decides without a clock or a sink. `pause` is what the back-off says now; the sink is proven if
+/// it has taken a record after it refused these.
 fn step(answer: Answer, records: &Records, proven: bool, pause: impl FnOnce() -> Duration) -> Step {
     let split = |reason, why| match records.halve() {
         Some(halves) => Step::Split(halves),
@@ -80,7 +91,7 @@ fn step(answer: Answer, records: &Records, proven: bool, pause: impl FnOnce() ->
         Answer::Accepted => Step::Acked,
         Answer::Refused { after, .. } => Step::Backoff(after.unwrap_or_default().max(pause())),
         Answer::TooLarge => split(DropReason::TooLargeForSink, "too large".to_owned()),
-        Answer::Poison(_) if records.len() == 1 && !proven => Step::Aside(pause()),
+        Answer::Poison(_) if records.len() == 1 && !proven => Step::Aside,
         Answer::Poison(why) => split(DropReason::RefusedBySink, why),
         Answer::Partly { left, rejected, .. } => {
             let pause = if left.is_empty() { Duration::ZERO } else { pause() };
@@ -96,9 +107,39 @@ pub(crate) struct Delivery {
     metrics: Arc<Metrics>,
     lifecycle: Lifecycle,
     failing: Option<Failing>,
-    /// The sink has taken a record.
-    proven: bool,
+    /// How often the sink has taken records.
+    accepted: u64,
     rejections_logged: Option<Instant>,
+}
+
+/// Asks the pump for what could prove the sink.
+#[derive(Debug)]
+struct More {
+    /// When it was asked last, and whether that was answered.
+    asked: Option<(Instant, bool)>,
+}
+
+impl More {
+    /// The next batch, if it is there. Asks for it: the first time at once, and then at intervals,
+    /// so that a batch holds what came in the meantime.
+    async fn ask(
+        &mut self,
+        owed: &Owed,
+        batches: &mut mpsc::Receiver<Batch>,
+        reports: &mpsc::Sender<Report>,
+    ) -> Option<Batch> {
+        if let Some((at, false)) = self.asked {
+            let batch = batches.try_recv().ok()?;
+            self.asked = Some((at, true));
+            return Some(batch);
+        }
+        let is_due = self.asked.is_none_or(|(at, _)| at.elapsed() >= PAUSE_MAX);
+        if is_due && owed.held.len() < HELD_BATCHES_MAX {
+            self.asked = Some((Instant::now(), false));
+            let _is_heard = reports.send(Report::NeedsMore).await;
+        }
+        None
+    }
 }
 
 /// A row of failed attempts.
@@ -118,7 +159,7 @@ impl Delivery {
             metrics,
             lifecycle,
             failing: None,
-            proven: false,
+            accepted: 0,
             rejections_logged: None,
         }
     }
@@ -130,64 +171,90 @@ impl Delivery {
         reports: mpsc::Sender<Report>,
     ) {
         while let Some(batch) = batches.recv().await {
-            let report = self.deliver(batch).await;
-            let is_end = matches!(report, Report::Gone { .. });
-            if reports.send(report).await.is_err() || is_end {
+            let mut owed = Owed::default();
+            owed.hold(batch);
+            let gone = self.deliver(&mut owed, &mut batches, &reports).await;
+            if let Some(why) = gone {
+                let _is_heard = reports.send(Report::Gone { why }).await;
                 return;
+            }
+            for Held { mut batch, whole, rejected } in owed.held {
+                // The buffers go back to be filled again.
+                batch.give_back(whole);
+                if reports.send(Report::Settled { batch, rejected }).await.is_err() {
+                    return;
+                }
             }
         }
     }
 
-    async fn deliver(&mut self, mut batch: Batch) -> Report {
-        let whole = batch.take_records();
-        // Halves of halves: at most one for each halving of the batch.
-        let mut parts = vec![whole.clone()];
-        let mut rejected = 0;
-        while let Some(part) = parts.pop() {
-            if part.is_empty() {
-                continue;
-            }
-            let answer = self.sink.send(&part).await;
+    /// Delivers what is owed. Returns why the sink is gone, if it is.
+    async fn deliver(
+        &mut self,
+        owed: &mut Owed,
+        batches: &mut mpsc::Receiver<Batch>,
+        reports: &mpsc::Sender<Report>,
+    ) -> Option<String> {
+        let mut more = More { asked: None };
+        while let Some(mut part) = owed.next() {
+            let answer = self.sink.send(&part.records).await;
             let failure = answer.failure();
-            match step(answer, &part, self.proven, || self.backoff.next()) {
-                Step::Acked => self.on_accepted(part.bytes().len()),
+            if matches!(answer, Answer::Poison(_)) {
+                part.refused(self.accepted);
+            }
+            let proven = part.is_proven(self.accepted, self.lifecycle.is_draining());
+            match step(answer, &part.records, proven, || self.backoff.next()) {
+                Step::Acked => {
+                    self.on_taken(part.records.bytes().len());
+                    self.on_recovered();
+                }
                 Step::Backoff(pause) => {
-                    parts.push(part);
+                    owed.again(part);
                     self.wait(failure, pause).await;
                 }
-                Step::Aside(pause) => {
-                    parts.insert(0, part);
-                    self.wait(failure, pause).await;
-                }
-                Step::Split([first, second]) => parts.extend([second, first]),
-                Step::Partly { left, pause, rejected: refused } => {
-                    rejected += refused.count;
-                    if left.len() as u64 + refused.count < part.len() as u64 {
-                        self.on_accepted(part.bytes().len() - part.pick(&left).bytes().len());
+                Step::Aside => {
+                    let is_silent = part.is_silent_since(self.accepted);
+                    let is_all = owed.aside(part, self.accepted);
+                    if is_all && let Some(batch) = more.ask(owed, batches, reports).await {
+                        owed.hold(batch);
+                    } else if is_all || is_silent {
+                        let pause = self.backoff.next();
+                        self.wait(failure, pause).await;
                     }
-                    self.on_rejected(DropReason::RefusedBySink, &refused);
-                    if !left.is_empty() {
-                        parts.push(part.pick(&left));
+                }
+                Step::Split(halves) => owed.split(part, halves),
+                Step::Partly { left, pause, rejected } => {
+                    let records = part.records.pick(&left);
+                    owed.held[part.batch].rejected += rejected.count;
+                    if (left.len() as u64 + rejected.count) < part.records.len() as u64 {
+                        self.on_taken(part.records.bytes().len() - records.bytes().len());
+                    }
+                    self.on_rejected(DropReason::RefusedBySink, &rejected);
+                    if left.is_empty() {
+                        self.on_recovered();
+                    } else {
+                        owed.again(Part::of(records, part.batch));
                         self.wait(failure, pause).await;
                     }
                 }
                 Step::Rejected(reason, why) => {
+                    owed.held[part.batch].rejected += 1;
                     self.on_rejected(reason, &Rejected { count: 1, why });
-                    rejected += 1;
                 }
-                Step::Gone(why) => return Report::Gone { why },
+                Step::Gone(why) => return Some(why),
             }
         }
-        // The buffers go back to be filled again.
-        batch.give_back(whole);
-        Report::Settled { batch, rejected }
+        None
     }
 
-    fn on_accepted(&mut self, bytes: usize) {
-        self.proven = true;
+    fn on_taken(&mut self, bytes: usize) {
+        self.accepted += 1;
         self.metrics.requests_accepted.inc();
         self.metrics.sent_bytes.inc_by(bytes as u64);
         self.backoff.reset();
+    }
+
+    fn on_recovered(&mut self) {
         if let Some(failing) = self.failing.take() {
             self.metrics.sink_failing.set(0);
             let seconds = failing.since.elapsed().as_secs_f64();
@@ -254,7 +321,7 @@ mod tests {
         match step {
             Step::Acked => "acked".to_owned(),
             Step::Backoff(pause) => format!("again in {pause:?}"),
-            Step::Aside(pause) => format!("last, in {pause:?}"),
+            Step::Aside => "last".to_owned(),
             Step::Split(halves) => format!("{} and {}", halves[0].len(), halves[1].len()),
             Step::Partly { left, pause, rejected } => {
                 format!("{left:?} in {pause:?}, without {}", rejected.count)
@@ -285,7 +352,7 @@ mod tests {
             (Answer::TooLarge, 2, false, "1 and 1"),
             (Answer::TooLarge, 1, false, "too_large_for_sink"),
             (poison(), 3, false, "1 and 2"),
-            (poison(), 1, false, "last, in 2s"),
+            (poison(), 1, false, "last"),
             (poison(), 1, true, "refused_by_sink"),
             (partly(&[1, 2]), 3, true, "[1, 2] in 2s, without 1"),
             (partly(&[]), 3, true, "[] in 0ns, without 1"),

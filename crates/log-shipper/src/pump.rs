@@ -87,6 +87,10 @@ pub(crate) struct State {
     spare: Batch,
     /// Since when the sink has a batch.
     in_flight: Option<Instant>,
+    /// Batches that it has: more than one only if it asked for more.
+    out: usize,
+    /// It takes another one.
+    needs_more: bool,
     /// What was dropped behind the batch in flight: positions move over it once that is settled.
     dropped_behind: Vec<Span>,
     accounts: Accounts,
@@ -116,6 +120,8 @@ impl State {
             filling_since: now,
             spare: Batch::default(),
             in_flight: None,
+            out: 0,
+            needs_more: false,
             dropped_behind: Vec::new(),
             accounts: Accounts::new(),
             settled_at: now,
@@ -247,12 +253,12 @@ impl Pump {
             if self.state.filling.is_full() && !self.make_room() {
                 break;
             }
+            self.expire_if_due();
             let Some((id, source)) = self.tailer.next_ready() else { break };
             self.read(id, &source);
             self.let_others_run().await;
         }
         self.hand_over();
-        self.expire_if_due();
         self.save_if_due();
         self.reclaim_if_due();
         self.rotate_if_due();
@@ -275,12 +281,17 @@ impl Pump {
         let state = &mut self.state;
         let is_old = state.filling_since.elapsed() >= BATCH_AGE_MAX;
         let leaves = state.filling.is_full() || is_old || !self.tailer.has_ready();
-        if state.in_flight.is_some() || state.filling.is_empty() || !leaves {
+        let is_free = state.in_flight.is_none() || state.needs_more;
+        if !is_free || state.filling.is_empty() || !leaves {
             return;
         }
         let batch = std::mem::replace(&mut state.filling, std::mem::take(&mut state.spare));
         match self.batches.try_send(batch) {
-            Ok(()) => state.in_flight = Some(Instant::now()),
+            Ok(()) => {
+                state.in_flight = state.in_flight.or(Some(Instant::now()));
+                state.out += 1;
+                state.needs_more = false;
+            }
             // The delivery is gone, and so is the batch: its positions do not move.
             Err(_closed) => {
                 state.gone.get_or_insert("the delivery has ended".to_owned());
@@ -292,7 +303,9 @@ impl Pump {
         match report {
             Report::Settled { mut batch, rejected } => {
                 self.state.unpublished = true;
-                self.state.in_flight = None;
+                self.state.out -= 1;
+                self.state.needs_more = false;
+                self.state.in_flight = self.state.in_flight.filter(|_| self.state.out > 0);
                 self.state.settled_at = Instant::now();
                 let mut rejected = rejected;
                 for span in &batch.spans {
@@ -304,14 +317,16 @@ impl Pump {
                     self.state.accounts.settled(span, of_span);
                     rejected -= of_span;
                 }
-                for span in &self.state.dropped_behind {
-                    self.tailer.acknowledge(span);
+                if self.state.out == 0 {
+                    for span in std::mem::take(&mut self.state.dropped_behind) {
+                        self.tailer.acknowledge(&span);
+                    }
                 }
                 batch.clear();
                 self.state.spare = batch;
-                self.state.dropped_behind.clear();
                 self.punch();
             }
+            Report::NeedsMore => self.state.needs_more = true,
             Report::Gone { why } => {
                 warn!(%why, "The sink is gone");
                 self.state.gone = Some(why);

@@ -157,7 +157,9 @@ pub(crate) fn record_id(file_id: u64, entry: &Entry<'_>, out: &mut Vec<u8>) {
 /// Sixteen digits.
 fn write_hex(number: u64, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend((0..64).step_by(4).rev().map(|shift| DIGITS[(number >> shift) as usize & 15]));
+    for byte in number.to_be_bytes() {
+        out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
 }
 
 /// Labels, and fields whose names no label has, as fields of a JSON object, with a comma behind

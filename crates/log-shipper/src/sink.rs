@@ -69,15 +69,6 @@ pub(crate) struct Rejected {
     pub(crate) why: String,
 }
 
-impl Rejected {
-    fn add(&mut self, count: u64, why: impl FnOnce() -> String) {
-        if self.count == 0 {
-            self.why = why();
-        }
-        self.count += count;
-    }
-}
-
 impl Answer {
     /// Why records have to be sent again, if so.
     pub(crate) fn failure(&self) -> Option<(Refusal, String)> {

@@ -171,6 +171,69 @@ fn nothing_is_given_up_before_the_sink_has_taken_a_record() {
     }
 }
 
+/// The same of one that took records before: somebody else may answer for it now.
+#[test]
+fn nothing_is_given_up_while_the_sink_refuses_everything() {
+    for protocol in Protocol::ALL {
+        let (place, sink) = (Workplace::new(), Sink::speaking(protocol));
+        let shipper = Settings::new(&place, &sink).start();
+        let mut log = Numbered::open(place.log("app.log"), "app");
+        log.lines(10);
+        sink.wait_records(10, SOON);
+        shipper.wait_no_lag();
+        sink.set(Answer::Status(400, None));
+        let before = sink.attempts().len();
+        log.lines(10);
+        sink.wait_attempts(before + 8, SOON);
+        log.lines(10);
+        sink.wait_attempts(before + 12, SOON);
+        sink.set(Answer::Ok);
+        sink.wait_distinct(30, SOON);
+        shipper.drain_ok();
+        sink.account(&[&log]).assert_once_in_any_order();
+    }
+}
+
+/// The first record of all is one that the sink will never take: it must not hold up those behind.
+#[test]
+fn a_poisoned_record_that_stands_alone_holds_up_nothing() {
+    each(|protocol, place, sink| {
+        if protocol == Protocol::Ndjson {
+            return;
+        }
+        sink.set(Answer::Poison);
+        let shipper = Settings::new(&place, &sink).start();
+        std::fs::write(place.log("bad.log"), format!("one {POISON}\n")).unwrap();
+        sink.wait_attempts(1, SOON);
+        let mut log = Numbered::open(place.log("app.log"), "app");
+        log.lines(10);
+        sink.wait_distinct(10, SOON);
+        shipper.wait_no_lag();
+        let dropped = shipper.metrics().sum("log_shipper_lines_dropped_total");
+        assert_eq!(dropped.round(), 1.0, "{protocol:?}");
+        shipper.drain_ok();
+        sink.account(&[&log]).assert_once_in_any_order();
+    });
+}
+
+/// Without positions all is read again, and what stands at an old offset may be new.
+#[test]
+fn new_lines_at_old_offsets_are_new() {
+    let (place, sink) = (Workplace::new(), Sink::speaking(Protocol::Bulk));
+    let settings = Settings::new(&place, &sink);
+    let mut log = Numbered::open(place.log("app.log"), "app");
+    for round in 1..=3 {
+        log.lines(5);
+        let shipper = settings.start();
+        sink.wait_distinct(round * 5, SOON);
+        shipper.drain_ok();
+        std::fs::remove_dir_all(place.state()).unwrap();
+        std::fs::create_dir(place.state()).unwrap();
+        log.truncate();
+    }
+    sink.account(&[&log]).assert_exactly_once();
+}
+
 /// A bulk API that is busy takes some documents and not others: only those go again.
 #[test]
 fn busy_documents_go_again_alone() {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use sidecar_runtime::StartError;
 use tail::Source;
 
-use super::http::{Poster, detail, refused};
+use super::http::{Poster, RESPONSE_BYTES_MAX, detail, refused};
 use super::{Answer, Refusal, Rejected};
 use crate::batch::Records;
 use crate::config::HttpConfig;
@@ -33,6 +33,12 @@ const RESERVED: [&str; 8] = [
 ];
 /// Objects that it has if the pod is known.
 const OBJECTS: [&str; 3] = ["kubernetes", "orchestrator", "container"];
+
+/// Errors that are of the document whatever else is wrong. Others (an index that is closed, too many
+/// shards, a pipeline that is not there) have the same status, 400, and may be of the target: they
+/// are only if nothing else was taken either.
+const OF_DOCUMENT: [&str; 3] =
+    ["mapper_parsing_exception", "document_parsing_exception", "strict_dynamic_mapping_exception"];
 
 /// Writes an action and a document.
 #[derive(Debug)]
@@ -132,6 +138,10 @@ fn judge(body: &[u8], count: usize) -> Answer {
         // Nobody knows what was taken. What was is recognised by its id the next time.
         refused(Refusal::Interrupted, format!("no answer of a bulk API: {}", detail(body)))
     };
+    if body.len() >= RESPONSE_BYTES_MAX && count > 1 {
+        // It was cut. What was taken is recognised by its id, and fewer need a shorter answer.
+        return Answer::TooLarge;
+    }
     let Ok(answer) = serde_json::from_slice::<Value>(body) else { return unreadable() };
     if answer["errors"] == Value::Bool(false) {
         return Answer::Accepted;
@@ -139,30 +149,34 @@ fn judge(body: &[u8], count: usize) -> Answer {
     let Some(items) = answer["items"].as_array().filter(|items| items.len() == count) else {
         return unreadable();
     };
-    let (mut left, mut why) = (Vec::new(), String::new());
-    let mut rejected = Rejected::default();
+    let said = |number: usize| {
+        let create = &items[number]["create"];
+        let text = |name: &str| create["error"][name].as_str().unwrap_or_default();
+        format!("{}: {}: {}", create["status"], text("type"), text("reason"))
+    };
+    let (mut later, mut refused, mut poison, mut taken) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (number, item) in items.iter().enumerate() {
-        let status = item["create"]["status"].as_u64();
-        let said = || {
-            let text = |name: &str| item["create"]["error"][name].as_str().unwrap_or_default();
-            format!("{}: {}: {}", status.unwrap_or(0), text("type"), text("reason"))
-        };
-        match status {
-            Some(200..=299 | 409) => {}
+        let kind = item["create"]["error"]["type"].as_str().unwrap_or_default();
+        match item["create"]["status"].as_u64() {
+            Some(200..=299 | 409) => taken += 1,
             // Too busy, or set up wrongly: rights, an index that is not there.
-            Some(401 | 403 | 404 | 429 | 500..) | None => {
-                if left.is_empty() {
-                    why = said();
-                }
-                left.push(number);
-            }
-            Some(_) => rejected.add(1, said),
+            Some(401 | 403 | 404 | 429 | 500..) | None => later.push(number),
+            Some(_) if OF_DOCUMENT.contains(&kind) => poison.push(number),
+            Some(_) => refused.push(number),
         }
     }
-    if left.is_empty() && rejected.count == 0 {
+    if taken == 0 && refused.len() == count {
+        return Answer::Poison(said(0));
+    }
+    let unclear = if taken == 0 { &mut later } else { &mut poison };
+    unclear.append(&mut refused);
+    unclear.sort_unstable();
+    let why = |numbers: &[usize]| numbers.first().map(|number| said(*number)).unwrap_or_default();
+    let rejected = Rejected { count: poison.len() as u64, why: why(&poison) };
+    if later.is_empty() && poison.is_empty() {
         return Answer::Accepted;
     }
-    Answer::Partly { left, why, rejected }
+    Answer::Partly { why: why(&later), left: later, rejected }
 }
 
 #[cfg(test)]
@@ -196,10 +210,39 @@ mod tests {
     }
 
     #[test]
+    fn an_error_of_the_target_costs_no_document() {
+        let closed = || item(400, "index_closed_exception");
+        let judged = |items: &[Value]| {
+            let body = serde_json::json!({"errors": true, "items": items}).to_string();
+            match judge(body.as_bytes(), items.len()) {
+                Answer::Partly { left, rejected, .. } => format!("{left:?} {}", rejected.count),
+                Answer::Poison(why) => why,
+                other => format!("{other:?}"),
+            }
+        };
+        for (items, expected) in [
+            (&[closed(), closed()][..], "400: index_closed_exception: because"),
+            (&[closed(), item(429, "")], "[0, 1] 0"),
+            (&[closed(), item(400, "document_parsing_exception")], "[0] 1"),
+            (&[closed(), item(201, "")], "[] 1"),
+            (&[item(400, "mapper_parsing_exception")], "[] 1"),
+        ] {
+            assert_eq!(judged(items), expected);
+        }
+    }
+
+    #[test]
     fn what_is_there_already_is_taken() {
         assert_eq!(judge(br#"{"took":1,"errors":false}"#, 7), Answer::Accepted);
         let body = serde_json::json!({"errors": true, "items": [item(409, ""), item(201, "")]});
         assert_eq!(judge(body.to_string().as_bytes(), 2), Answer::Accepted);
+    }
+
+    #[test]
+    fn an_answer_that_is_too_long_is_asked_for_in_parts() {
+        let body = vec![b' '; RESPONSE_BYTES_MAX];
+        assert_eq!(judge(&body, 2), Answer::TooLarge);
+        assert!(matches!(judge(&body, 1), Answer::Refused { .. }));
     }
 
     #[test]

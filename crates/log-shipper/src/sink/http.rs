@@ -25,7 +25,7 @@ use crate::config::HttpConfig;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of an answer's body; more of it closes the connection. Elasticsearch answers each record of a
 /// batch in 30 bytes, and in a few hundred those that it refuses.
-const RESPONSE_BYTES_MAX: usize = 2 << 20;
+pub(super) const RESPONSE_BYTES_MAX: usize = 2 << 20;
 /// Of an answer's body in a log line.
 const DETAIL_BYTES_MAX: usize = 200;
 /// A server can ask for a pause of up to this.

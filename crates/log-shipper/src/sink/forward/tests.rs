@@ -32,10 +32,9 @@ fn an_entry_says_what_when_and_where() {
         ids.push(String::from_utf8(id).unwrap());
     }
     let mut rest = &out[..];
-    for (fraction, id, message, partial) in [
-        (5_u32, &*ids[0], "café", None),
-        (6, &*ids[1], "\u{fffd}", Some(true)),
-    ] {
+    for (fraction, id, message, partial) in
+        [(5_u32, &*ids[0], "café", None), (6, &*ids[1], "\u{fffd}", Some(true))]
+    {
         let mut fields = vec![("file", "/logs/my app.1.log".into()), ("stream", "my app.1".into())];
         fields.extend(labels.iter().map(|(key, value)| (key.as_str(), value.as_str().into())));
         fields.extend([("offset", 70_000.into()), ("id", id.into()), ("message", message.into())]);
