@@ -53,6 +53,11 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub(crate) sink_timeout: String,
 
+    /// How long lines that closely follow a batch may wait for more of them, in sinks over the
+    /// network; those after a rest leave at once
+    #[arg(long, value_name = "DURATION", default_value = "200ms")]
+    pub(crate) batch_wait: String,
+
     /// CA certificates (PEM) that sinks trust, instead of the public ones
     #[arg(long, value_name = "FILE")]
     pub(crate) sink_ca_file: Option<String>,

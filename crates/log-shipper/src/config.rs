@@ -58,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) line_bytes_max: usize,
     pub(crate) long_lines: LongLines,
     pub(crate) partial_timeout: Option<Duration>,
+    pub(crate) batch_wait: Duration,
     pub(crate) linger: Duration,
     pub(crate) once: bool,
     pub(crate) exit_when_idle: Option<Duration>,
@@ -159,6 +160,10 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
     let partial_timeout = optional(args.partial_timeout.as_deref(), |text| {
         rejections.parse("partial-timeout", text, setting::duration)
     });
+    let batch_wait = rejections.parse("batch-wait", &args.batch_wait, setting::duration);
+    // What is written here costs no request.
+    let is_local =
+        matches!(sink, Some(SinkConfig::Stdout | SinkConfig::File(_) | SinkConfig::Blackhole));
     let linger = rejections.parse("linger", &args.linger, setting::duration);
     let exit_when_idle = optional(args.exit_when_idle.as_deref(), |text| {
         rejections.parse("exit-when-idle", text, setting::positive_duration)
@@ -199,6 +204,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         line_bytes_max: line_bytes_max?,
         long_lines: long_lines?,
         partial_timeout: partial_timeout?,
+        batch_wait: if is_local { Duration::ZERO } else { batch_wait? },
         // What is there now is all that counts: nobody is waited for.
         linger: if args.once { Duration::ZERO } else { linger? },
         once: args.once,

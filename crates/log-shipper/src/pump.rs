@@ -2,10 +2,10 @@
 //!
 //! In: wake-ups by the tailer, reports by the delivery, the time, the drain. Out: batches, in
 //! order, one at the sink and one filling; acknowledgements to the tailer; snapshots to the keeper.
-//! All that is decided here is when: a batch leaves when the sink is free and the batch is full or
-//! there is nothing more to read, so it is small and at once when the files are quiet, and large
-//! when they are not. When both batches are full, reading stops and the files wait; what happens in
-//! the directories is taken in all the same.
+//! All that is decided here is when: a batch leaves when the sink is free and the batch is full, or
+//! has waited for long enough behind the one before, so it is small and at once when the files are
+//! quiet, and large when they are not. When both batches are full, reading stops and the files
+//! wait; what happens in the directories is taken in all the same.
 //!
 //! The drain has two parts. *Linger*: follow until the files are quiet, which they are at once if
 //! every writer was seen to close them. *Flush*: everything that is there, last lines without an
@@ -13,6 +13,7 @@
 
 mod drain;
 mod ending;
+mod handing;
 mod joining;
 mod reading;
 mod reclaim;
@@ -42,14 +43,14 @@ use crate::rotation::Rotation;
 const FOLLOW_INTERVAL: Duration = Duration::from_millis(3);
 /// Between two updates of the gauges.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(500);
-/// A batch that the sink could take does not wait longer than this to become full.
-const BATCH_AGE_MAX: Duration = Duration::from_millis(100);
 /// For how long the sink may hold a batch before `drop-oldest` drops.
 const FULL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the pump works by.
 #[derive(Debug)]
 pub(crate) struct Policy {
+    /// From one batch to the next, unless that is full.
+    pub(crate) batch_wait: Duration,
     pub(crate) linger: Duration,
     pub(crate) once: bool,
     pub(crate) exit_when_idle: Option<Duration>,
@@ -91,6 +92,8 @@ pub(crate) struct State {
     out: usize,
     /// It takes another one.
     needs_more: bool,
+    /// When a batch was given to it last.
+    handed_at: Option<Instant>,
     /// What was dropped behind the batch in flight: positions move over it once that is settled.
     dropped_behind: Vec<Span>,
     accounts: Accounts,
@@ -122,6 +125,7 @@ impl State {
             in_flight: None,
             out: 0,
             needs_more: false,
+            handed_at: None,
             dropped_behind: Vec::new(),
             accounts: Accounts::new(),
             settled_at: now,
@@ -214,6 +218,9 @@ impl Pump {
             let stuck_at = since + FULL_PATIENCE;
             deadline = if self.state.filling.is_full() { deadline.min(stuck_at) } else { deadline };
         }
+        if let Some(at) = self.hand_over_at() {
+            deadline = deadline.min(at);
+        }
         if self.state.unpublished {
             deadline = deadline.min(self.state.publish_at);
         }
@@ -274,29 +281,6 @@ impl Pump {
         self.tailer.discover(now());
         self.save_if_due();
         self.publish_if_due();
-    }
-
-    /// Gives the batch to the sink if that is free and there is nothing to wait for.
-    fn hand_over(&mut self) {
-        let state = &mut self.state;
-        let is_old = state.filling_since.elapsed() >= BATCH_AGE_MAX;
-        let leaves = state.filling.is_full() || is_old || !self.tailer.has_ready();
-        let is_free = state.in_flight.is_none() || state.needs_more;
-        if !is_free || state.filling.is_empty() || !leaves {
-            return;
-        }
-        let batch = std::mem::replace(&mut state.filling, std::mem::take(&mut state.spare));
-        match self.batches.try_send(batch) {
-            Ok(()) => {
-                state.in_flight = state.in_flight.or(Some(Instant::now()));
-                state.out += 1;
-                state.needs_more = false;
-            }
-            // The delivery is gone, and so is the batch: its positions do not move.
-            Err(_closed) => {
-                state.gone.get_or_insert("the delivery has ended".to_owned());
-            }
-        }
     }
 
     fn on_report(&mut self, report: Report) {

@@ -143,6 +143,7 @@ impl Pipeline {
         }
         info!(sink = name, files = tailer.backlog().files_known, "Following");
         let policy = Policy {
+            batch_wait: config.batch_wait,
             linger: config.linger,
             once: config.once,
             exit_when_idle: config.exit_when_idle,

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "clippy.toml reaches test functions, not their helpers")]
 
 mod aggregators;
+mod batch_wait;
 mod bounds;
 mod checkpoint;
 mod discovery;
