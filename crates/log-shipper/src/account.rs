@@ -75,8 +75,14 @@ impl Accounts {
         self.rows[index].dropped_bytes += span.bytes;
     }
 
-    /// Writes the account. `dropped` are all lines that were not shipped, by reason.
-    pub(crate) fn close(&mut self, tailer: &Tailer, dropped: &[(&'static str, u64)]) {
+    /// Writes the account. `dropped` are all lines that were not shipped, by reason; `quarantined`
+    /// records are kept for somebody to look at.
+    pub(crate) fn close(
+        &mut self,
+        tailer: &Tailer,
+        dropped: &[(&'static str, u64)],
+        quarantined: u64,
+    ) {
         for standing in tailer.standings() {
             let row = self.row(standing.file, standing.source);
             row.unread_bytes += standing.unread_bytes;
@@ -109,6 +115,7 @@ impl Accounts {
             read_lines = sum.read_lines,
             acknowledged_lines = sum.acked_lines,
             dropped_lines = reasons.join(" "),
+            quarantined_records = quarantined,
             read_errors = tailer.stats().read_errors,
             "Account of all files"
         );

@@ -8,11 +8,17 @@
 //! A run is records of one stream that follow each other. What is the same for all of them (labels,
 //! a tag) is its head, so that a sink whose protocol groups records need not take them apart.
 
+mod origins;
+
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tail::Span;
+
+pub(crate) use self::origins::Origin;
+use self::origins::Origins;
 
 /// Bytes of records from which a batch is full. One more record may go over it.
 pub(crate) const BATCH_BYTES: usize = 512 << 10;
@@ -27,6 +33,8 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     table: Table,
+    /// Of each record it is kept where it came from.
+    keeps_origins: bool,
     pub(crate) spans: Vec<Span>,
     /// Bytes of files that the spans cover.
     pub(crate) file_bytes: u64,
@@ -38,6 +46,8 @@ struct Table {
     /// Of each record, the offset behind it.
     ends: Vec<usize>,
     runs: Vec<Run>,
+    /// Empty unless they are kept.
+    origins: Origins,
 }
 
 #[derive(Debug)]
@@ -56,6 +66,10 @@ pub(crate) struct Records {
 }
 
 impl Batch {
+    pub(crate) fn new(keeps_origins: bool) -> Batch {
+        Batch { keeps_origins, ..Batch::default() }
+    }
+
     /// Begins a turn: what is added next has this head.
     pub(crate) fn begin(&mut self, head: &[u8]) {
         let first = self.table.ends.len();
@@ -71,6 +85,20 @@ impl Batch {
         let written = write(&mut self.bytes);
         self.table.ends.push(self.bytes.len());
         written
+    }
+
+    /// The records that follow are of this file.
+    pub(crate) fn begin_file(&mut self, path: &Path) {
+        if self.keeps_origins {
+            self.table.origins.begin(path);
+        }
+    }
+
+    /// Notes what the record added last was made of.
+    pub(crate) fn note(&mut self, offset: u64, text: &[u8]) {
+        if self.keeps_origins {
+            self.table.origins.add(offset, text);
+        }
     }
 
     pub(crate) fn push(&mut self, span: Span) {
@@ -113,20 +141,26 @@ impl Batch {
             self.bytes.clear();
         }
         self.table = Arc::try_unwrap(whole.table).unwrap_or_default();
-        self.table.ends.clear();
-        self.table.runs.clear();
+        self.table.clear();
     }
 
     /// Empties it.
     pub(crate) fn clear(&mut self) {
         self.spans.clear();
         self.file_bytes = 0;
-        self.table.ends.clear();
-        self.table.runs.clear();
+        self.table.clear();
         if self.bytes.capacity() > KEPT_BYTES_MAX {
             self.bytes = Vec::new();
         }
         self.bytes.clear();
+    }
+}
+
+impl Table {
+    fn clear(&mut self) {
+        self.ends.clear();
+        self.runs.clear();
+        self.origins.clear(KEPT_BYTES_MAX);
     }
 }
 
@@ -148,6 +182,11 @@ impl Records {
     pub(crate) fn record(&self, number: usize) -> &[u8] {
         let at = self.range.start + number;
         &self.buffer[self.span(&(at..at + 1))]
+    }
+
+    /// Where one of them came from, if that is kept.
+    pub(crate) fn origin(&self, number: usize) -> Option<Origin<'_>> {
+        self.table.origins.get(self.range.start + number)
     }
 
     /// Head and bytes of each run.
@@ -182,6 +221,10 @@ impl Records {
             let behind = runs.partition_point(|run| run.first <= at);
             picked.begin(behind.checked_sub(1).map_or(&[], |run| &runs[run].head));
             picked.add(|out| out.extend_from_slice(self.record(*number)));
+            if let Some(origin) = self.origin(*number) {
+                picked.table.origins.begin(origin.path);
+                picked.table.origins.add(origin.offset, origin.text);
+            }
         }
         picked.take_records()
     }

@@ -231,6 +231,15 @@ pub struct Args {
     #[arg(long, value_name = "REGEX=TEXT", value_delimiter = '\n')]
     pub(crate) redact_regex: Vec<String>,
 
+    /// Directory that keeps records which the sink refuses for good, in a file of the sink's name;
+    /// without it they are only counted
+    #[arg(long, value_name = "DIR")]
+    pub(crate) quarantine_dir: Option<String>,
+
+    /// Size from which that file takes no more records
+    #[arg(long, value_name = "BYTES", default_value = "10MiB")]
+    pub(crate) quarantine_max_bytes: String,
+
     /// Longest line
     #[arg(long, value_name = "BYTES", default_value = "1MiB")]
     pub(crate) max_line_bytes: String,

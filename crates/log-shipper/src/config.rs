@@ -5,6 +5,7 @@
 
 mod pod;
 mod processing;
+mod quarantine;
 mod sink;
 mod stream;
 
@@ -16,6 +17,7 @@ use rustix::process::Signal;
 use sidecar_runtime::{Rejections, Section, setting};
 use tail::{AfterShip, From, Globs, LongLines};
 
+pub(crate) use self::quarantine::QuarantineConfig;
 pub(crate) use self::sink::{Encoding, FileConfig, HttpConfig, SinkConfig};
 #[cfg(test)]
 pub(crate) use self::stream::StreamConfig;
@@ -58,6 +60,7 @@ pub(crate) struct Config {
     pub(crate) line_bytes_max: usize,
     pub(crate) long_lines: LongLines,
     pub(crate) partial_timeout: Option<Duration>,
+    pub(crate) quarantine: Option<QuarantineConfig>,
     pub(crate) batch_wait: Duration,
     pub(crate) linger: Duration,
     pub(crate) once: bool,
@@ -86,7 +89,8 @@ pub(crate) fn configure_sections(
 ) -> Option<Configs> {
     let ending = ending(&args, rejections);
     if sections.is_empty() {
-        let config = configure(args, rejections)?;
+        let own = quarantine::own_files([&args]);
+        let config = configure(args, &own, rejections)?;
         return Some(Configs { sinks: vec![(None, config)], ending: ending? });
     }
     let to_stdout = sections.iter().filter(|section| section.args.sink == "stdout").count();
@@ -101,13 +105,15 @@ pub(crate) fn configure_sections(
         let reason = "room is not reclaimed for several sinks yet";
         rejections.reject("sinks", "after-ship, reclaim, max-dir-bytes, rotate-at", reason);
     }
+    let own = quarantine::own_files(sections.iter().map(|section| &section.args));
     let mut sinks = Vec::new();
     for section in sections {
         for setting in of_the_whole(&section.args, &args) {
             let scope = format!("{}.{setting}", section.scope);
             rejections.reject(&scope, "", "is a setting of the whole");
         }
-        let config = rejections.within(&section.scope, |inner| configure(section.args, inner));
+        let config =
+            rejections.within(&section.scope, |inner| configure(section.args, &own, inner));
         sinks.extend(config.map(|config| (Some(section.name), config)));
     }
     let outputs: Vec<String> =
@@ -138,13 +144,14 @@ fn of_the_whole<'a>(own: &Args, whole: &Args) -> impl Iterator<Item = &'a str> {
     .filter_map(|(setting, differs)| differs.then_some(setting))
 }
 
-fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
+/// `own` are patterns of files that this process writes.
+fn configure(args: Args, own: &[String], rejections: &mut Rejections) -> Option<Config> {
     let labels = labels(&args.label, rejections);
     let sink = sink::sink(&args, labels.as_deref(), rejections);
     let recorder = recorder(&args, sink.as_ref(), labels.as_deref(), rejections);
     let metadata = pod::metadata(&args, rejections);
     let processor = processing::processor(&args, rejections);
-    let globs = globs(&args, sink.as_ref(), rejections);
+    let globs = globs(&args, sink.as_ref(), own, rejections);
     let from = rejections.parse(
         "from",
         &args.from,
@@ -160,6 +167,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
     let partial_timeout = optional(args.partial_timeout.as_deref(), |text| {
         rejections.parse("partial-timeout", text, setting::duration)
     });
+    let quarantine = quarantine::quarantine(&args, sink.as_ref(), rejections);
     let batch_wait = rejections.parse("batch-wait", &args.batch_wait, setting::duration);
     // What is written here costs no request.
     let is_local =
@@ -173,28 +181,13 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         &args.on_full,
         setting::one_of(&[("block", OnFull::Block), ("drop-oldest", OnFull::DropOldest)]),
     );
-    let choices = [
-        ("keep", AfterShip::Keep),
-        ("delete", AfterShip::Delete),
-        ("truncate", AfterShip::Truncate),
-    ];
-    let after_ship = optional(args.after_ship.as_deref(), |text| {
-        rejections.parse("after-ship", text, setting::one_of(&choices))
-    });
-    let by_default = if args.reclaim { AfterShip::Delete } else { AfterShip::Keep };
-    let dir_bytes_max = optional(args.max_dir_bytes.as_deref(), |text| {
-        rejections.parse("max-dir-bytes", text, setting::bytes)
-    });
-    let deletes = after_ship.flatten().unwrap_or(by_default) != AfterShip::Keep;
-    if from == Some(From::End) && (args.reclaim || deletes || args.max_dir_bytes.is_some()) {
-        let reason = "what was there before would be deleted and was never shipped: \
-                      not with reclaim, after-ship or max-dir-bytes";
-        rejections.reject("from", &args.from, reason);
-    }
+    let room = room(&args, from, rejections);
     let rotation = rotation(&args, rejections);
     Some(Config {
         globs: globs?,
         from: from?,
+        after_ship: room?.0,
+        dir_bytes_max: room?.1,
         state_dir: args.state_dir.map(PathBuf::from),
         sink: sink?,
         recorder: recorder?,
@@ -204,6 +197,7 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         line_bytes_max: line_bytes_max?,
         long_lines: long_lines?,
         partial_timeout: partial_timeout?,
+        quarantine: quarantine?,
         batch_wait: if is_local { Duration::ZERO } else { batch_wait? },
         // What is there now is all that counts: nobody is waited for.
         linger: if args.once { Duration::ZERO } else { linger? },
@@ -211,10 +205,36 @@ fn configure(args: Args, rejections: &mut Rejections) -> Option<Config> {
         exit_when_idle: exit_when_idle?,
         on_full: on_full?,
         reclaim: args.reclaim,
-        after_ship: after_ship?.unwrap_or(by_default),
-        dir_bytes_max: dir_bytes_max?,
         rotation: rotation?,
     })
+}
+
+/// What is done with files that are shipped, and how many bytes all may take.
+fn room(
+    args: &Args,
+    from: Option<From>,
+    rejections: &mut Rejections,
+) -> Option<(AfterShip, Option<u64>)> {
+    let choices = [
+        ("keep", AfterShip::Keep),
+        ("delete", AfterShip::Delete),
+        ("truncate", AfterShip::Truncate),
+    ];
+    let after_ship = optional(args.after_ship.as_deref(), |text| {
+        rejections.parse("after-ship", text, setting::one_of(&choices))
+    });
+    let bytes_max = optional(args.max_dir_bytes.as_deref(), |text| {
+        rejections.parse("max-dir-bytes", text, setting::bytes)
+    });
+    let by_default = if args.reclaim { AfterShip::Delete } else { AfterShip::Keep };
+    let after_ship = after_ship?.unwrap_or(by_default);
+    let deletes = args.reclaim || after_ship != AfterShip::Keep || args.max_dir_bytes.is_some();
+    if from == Some(From::End) && deletes {
+        let reason = "what was there before would be deleted and was never shipped: \
+                      not with reclaim, after-ship or max-dir-bytes";
+        rejections.reject("from", &args.from, reason);
+    }
+    Some((after_ship, bytes_max?))
 }
 
 fn ending(args: &Args, rejections: &mut Rejections) -> Option<Ending> {
@@ -270,7 +290,12 @@ fn line_bytes(text: &str) -> Result<usize, String> {
     usize::try_from(bytes).map_err(|error| error.to_string())
 }
 
-fn globs(args: &Args, sink: Option<&SinkConfig>, rejections: &mut Rejections) -> Option<Globs> {
+fn globs(
+    args: &Args,
+    sink: Option<&SinkConfig>,
+    own: &[String],
+    rejections: &mut Rejections,
+) -> Option<Globs> {
     let mut globs = Globs::default();
     let mut accepted = true;
     for pattern in &args.include {
@@ -283,6 +308,10 @@ fn globs(args: &Args, sink: Option<&SinkConfig>, rejections: &mut Rejections) ->
     }
     for pattern in sink.into_iter().flat_map(outputs) {
         let parsed = rejections.parse("sink-url", &pattern, |text| globs.exclude(text));
+        accepted &= parsed.is_some();
+    }
+    for pattern in own {
+        let parsed = rejections.parse("quarantine-dir", pattern, |text| globs.exclude(text));
         accepted &= parsed.is_some();
     }
     accepted.then_some(globs)

@@ -14,6 +14,8 @@
 //! InFlight ── gone ──▶ the end: positions stay where they are
 //! ```
 //!
+//! What is rejected is kept in the quarantine, if there is one, before the batch is settled.
+//!
 //! A receiver that calls everything poison is set up wrongly, or somebody else answers for it. So a
 //! single record is given up as poison only if the sink has taken another one after it refused this
 //! one, and refuses it again. Where no other record is left that could prove the sink, the pump is
@@ -37,6 +39,7 @@ use tracing::{info, warn};
 use self::owed::{Held, Owed, Part};
 use crate::batch::{Batch, Records};
 use crate::metrics::{DropReason, Metrics};
+use crate::quarantine::Quarantine;
 use crate::sink::{Answer, Refusal, Rejected, Sink};
 
 /// The first pause after a failed attempt, before jitter.
@@ -103,6 +106,7 @@ fn step(answer: Answer, records: &Records, proven: bool, pause: impl FnOnce() ->
 
 pub(crate) struct Delivery {
     sink: Sink,
+    quarantine: Option<Quarantine>,
     backoff: Backoff,
     metrics: Arc<Metrics>,
     lifecycle: Lifecycle,
@@ -151,10 +155,16 @@ struct Failing {
 }
 
 impl Delivery {
-    pub(crate) fn new(sink: Sink, metrics: Arc<Metrics>, lifecycle: Lifecycle) -> Delivery {
+    pub(crate) fn new(
+        sink: Sink,
+        quarantine: Option<Quarantine>,
+        metrics: Arc<Metrics>,
+        lifecycle: Lifecycle,
+    ) -> Delivery {
         let backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
         Delivery {
             sink,
+            quarantine,
             backoff,
             metrics,
             lifecycle,
@@ -229,7 +239,7 @@ impl Delivery {
                     if (left.len() as u64 + rejected.count) < part.records.len() as u64 {
                         self.on_taken(part.records.bytes().len() - records.bytes().len());
                     }
-                    self.on_rejected(DropReason::RefusedBySink, &rejected);
+                    self.on_rejected(DropReason::RefusedBySink, &part.records, rejected).await;
                     if left.is_empty() {
                         self.on_recovered();
                     } else {
@@ -239,7 +249,8 @@ impl Delivery {
                 }
                 Step::Rejected(reason, why) => {
                     owed.held[part.batch].rejected += 1;
-                    self.on_rejected(reason, &Rejected { count: 1, why });
+                    let rejected = Rejected { count: 1, why, each: Vec::new() };
+                    self.on_rejected(reason, &part.records, rejected).await;
                 }
                 Step::Gone(why) => return Some(why),
             }
@@ -262,15 +273,20 @@ impl Delivery {
         }
     }
 
-    fn on_rejected(&mut self, reason: DropReason, Rejected { count, why }: &Rejected) {
-        if *count == 0 {
+    /// Counts and keeps what of a part is given up.
+    async fn on_rejected(&mut self, reason: DropReason, part: &Records, rejected: Rejected) {
+        let Rejected { count, ref why, .. } = rejected;
+        if count == 0 {
             return;
         }
-        self.metrics.dropped(reason, *count);
+        self.metrics.dropped(reason, count);
         let now = Instant::now();
         if self.rejections_logged.is_none_or(|at| now.duration_since(at) >= LOG_INTERVAL) {
             self.rejections_logged = Some(now);
             warn!(reason = reason.label(), count, why, "The sink refuses records for good");
+        }
+        if let Some(quarantine) = &mut self.quarantine {
+            quarantine.keep(part.clone(), reason, rejected).await;
         }
     }
 
@@ -342,7 +358,7 @@ mod tests {
         let partly = |left: &[usize]| Answer::Partly {
             left: left.to_vec(),
             why: "busy".to_owned(),
-            rejected: Rejected { count: 1, why: "bad".to_owned() },
+            rejected: Rejected { count: 1, why: "bad".to_owned(), each: Vec::new() },
         };
         for (answer, count, proven, expected) in [
             (Answer::Accepted, 2, false, "acked"),

@@ -25,6 +25,7 @@ mod process;
 mod processor;
 mod protobuf;
 mod pump;
+mod quarantine;
 mod record;
 mod rotation;
 mod service;

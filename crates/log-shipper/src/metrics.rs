@@ -7,6 +7,7 @@
 //! families are shown as one.
 
 mod show;
+mod tail_counters;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use sidecar_runtime::MetricRegistry;
 use tail::{Backlog, Room, Stats};
 
+use self::tail_counters::TailCounters;
 use crate::sink::Refusal;
 
 type Labels = Vec<(&'static str, String)>;
@@ -69,6 +71,25 @@ impl DropReason {
     }
 }
 
+/// Why the quarantine did not take a refused record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missed {
+    Full,
+    /// It cannot be written.
+    Io,
+}
+
+impl Missed {
+    const ALL: [Missed; 2] = [Missed::Full, Missed::Io];
+
+    fn label(self) -> &'static str {
+        match self {
+            Missed::Full => "full",
+            Missed::Io => "io",
+        }
+    }
+}
+
 /// The counters of one pattern.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupMetrics {
@@ -94,6 +115,9 @@ pub(crate) struct Metrics {
     pub(crate) requests_accepted: Counter,
     requests_refused: Group,
     redactions: Group,
+    quarantine_missed: Group,
+    pub(crate) quarantined_records: Counter,
+    pub(crate) quarantined_bytes: Counter,
     pub(crate) sent_bytes: Counter,
     pub(crate) sink_failing: Gauge,
     pub(crate) batch_bytes: Gauge,
@@ -114,53 +138,6 @@ pub(crate) struct Metrics {
     lag_bytes: Gauge,
     tail: TailCounters,
     ages: Ages,
-}
-
-#[derive(Debug, Default)]
-struct TailCounters {
-    rotations: Counter,
-    truncations: Counter,
-    unknown_losses: Counter,
-    lost_bytes: Counter,
-    copies_continued: Counter,
-    long_line_pieces: Counter,
-    compressed_ignored: Counter,
-    event_overflows: Counter,
-    rescans: Counter,
-    read_errors: Counter,
-}
-
-impl TailCounters {
-    fn table(&self) -> [(&'static str, &'static str, &Counter); 10] {
-        [
-            ("rotations", "Files that lost their name", &self.rotations),
-            ("truncations", "Files that were truncated", &self.truncations),
-            (
-                "unknown_loss",
-                "Truncations after which nobody knows what was lost",
-                &self.unknown_losses,
-            ),
-            ("lost_bytes", "Bytes that were seen and could not be read any more", &self.lost_bytes),
-            (
-                "copies_continued",
-                "Copies of truncated files that were read on",
-                &self.copies_continued,
-            ),
-            (
-                "long_line_pieces",
-                "Pieces that long lines were split into, the last not counted",
-                &self.long_line_pieces,
-            ),
-            ("files_ignored", "Compressed files left alone", &self.compressed_ignored),
-            (
-                "event_overflows",
-                "Times that directory events were lost and everything was looked at",
-                &self.event_overflows,
-            ),
-            ("rescans", "Looks at everything", &self.rescans),
-            ("read_errors", "Errors of opening or reading a file", &self.read_errors),
-        ]
-    }
 }
 
 /// What is not always known. Points in time are in milliseconds since 1970; 0 for none.
@@ -192,6 +169,9 @@ impl Metrics {
             for reason in DropReason::ALL {
                 metrics.dropped(reason, 0);
             }
+            for why in Missed::ALL {
+                metrics.missed(why, 0);
+            }
             for why in Refusal::ALL {
                 drop(
                     metrics
@@ -215,6 +195,7 @@ impl Metrics {
             lines_dropped: self.lines_dropped.clone(),
             requests_refused: self.requests_refused.clone(),
             redactions: self.redactions.clone(),
+            quarantine_missed: self.quarantine_missed.clone(),
             ..Metrics::default()
         }
     }
@@ -225,7 +206,7 @@ impl Metrics {
         self.sink.iter().cloned().chain([own]).collect()
     }
 
-    fn counters(&self) -> [(&'static str, &'static str, &Counter); 15] {
+    fn counters(&self) -> [(&'static str, &'static str, &Counter); 17] {
         [
             (
                 "lines_replaced",
@@ -245,6 +226,12 @@ impl Metrics {
                 "Bytes of records that the sink accepted, before compression",
                 &self.sent_bytes,
             ),
+            (
+                "quarantined_records",
+                "Refused records kept in the quarantine",
+                &self.quarantined_records,
+            ),
+            ("quarantined_bytes", "Bytes of their lines there", &self.quarantined_bytes),
             ("reclaimed_files", "Rotated files deleted or emptied", &self.reclaimed_files),
             ("reclaimed_bytes", "Their bytes", &self.reclaimed_bytes),
             (
@@ -269,7 +256,7 @@ impl Metrics {
         ]
     }
 
-    fn groups(&self) -> [(&'static str, &'static str, &Group); 7] {
+    fn groups(&self) -> [(&'static str, &'static str, &Group); 8] {
         [
             ("lines_read", "Lines read, by pattern", &self.lines_read),
             ("bytes_read", "Bytes read, by pattern", &self.bytes_read),
@@ -277,6 +264,11 @@ impl Metrics {
             ("bytes_acked", "Bytes of files acknowledged, by pattern", &self.bytes_acked),
             ("lines_dropped", "Lines that are not shipped, by reason", &self.lines_dropped),
             ("retries", "Attempts that are made again, by reason", &self.requests_refused),
+            (
+                "quarantine_missed_records",
+                "Refused records that the quarantine did not take, by reason",
+                &self.quarantine_missed,
+            ),
             ("redactions", "Places taken out of lines, by kind", &self.redactions),
         ]
     }
@@ -306,6 +298,11 @@ impl Metrics {
 
     pub(crate) fn dropped(&self, reason: DropReason, lines: u64) {
         self.lines_dropped.get_or_create(&self.labelled("reason", reason.label())).inc_by(lines);
+    }
+
+    /// Refused records that were not kept.
+    pub(crate) fn missed(&self, why: Missed, records: u64) {
+        self.quarantine_missed.get_or_create(&self.labelled("reason", why.label())).inc_by(records);
     }
 
     /// All lines that were not shipped, by reason.

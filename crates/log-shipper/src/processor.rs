@@ -150,6 +150,7 @@ impl Processor {
             let Piece { bytes, offset, part, is_cut, .. } = *piece;
             let entry = Entry { bytes, text: &text, offset, part, fields: &fields, parsed, is_cut };
             batch.add(|out| recorder.write(&entry, out));
+            batch.note(offset, entry.raw_text());
         }
         self.state.fields = fields.recycle();
         let unparsed = parsed == Parsed::Failed;

@@ -116,12 +116,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new() -> State {
+    pub(crate) fn new(keeps_origins: bool) -> State {
         let now = Instant::now();
         State {
-            filling: Batch::default(),
+            filling: Batch::new(keeps_origins),
             filling_since: now,
-            spare: Batch::default(),
+            spare: Batch::new(keeps_origins),
             in_flight: None,
             out: 0,
             needs_more: false,

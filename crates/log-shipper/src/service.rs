@@ -20,6 +20,7 @@ use crate::keeper::Keeper;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::pump::{Agreement, Joining, Policy, Pump, State, Way};
+use crate::quarantine::Quarantine;
 use crate::rotation::Rotation;
 use crate::sink::Sink;
 use crate::{tools, trial};
@@ -156,7 +157,12 @@ impl Pipeline {
             Metadata::new(config.metadata, metrics.metadata_errors.clone(), Instant::now());
         let (batches, batches_rx) = mpsc::channel(1);
         let (reports_tx, reports) = mpsc::channel(1);
-        let delivery = Delivery::new(sink, Arc::clone(&metrics), lifecycle.clone());
+        let quarantine = config.quarantine.map(|config| {
+            let sink = name.as_deref().unwrap_or(&config.kind);
+            Quarantine::open(&config, sink, Arc::clone(&metrics))
+        });
+        let state = State::new(quarantine.is_some());
+        let delivery = Delivery::new(sink, quarantine, Arc::clone(&metrics), lifecycle.clone());
         let reloads = lifecycle.reloads();
         let pump = Pump {
             policy,
@@ -177,7 +183,7 @@ impl Pipeline {
             reloads,
             metrics,
             groups,
-            state: State::new(),
+            state,
         };
         Ok(Pipeline { pump, delivery, batches: batches_rx, reports: reports_tx })
     }

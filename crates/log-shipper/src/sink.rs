@@ -20,7 +20,7 @@ use std::time::Duration;
 use sidecar_runtime::StartError;
 
 pub(crate) use self::bulk::{BulkRecorder, BulkSink};
-pub(crate) use self::file::{FileSink, Written};
+pub(crate) use self::file::{FileSink, Written, is_in_place, open_to_append};
 pub(crate) use self::forward::{ForwardRecorder, ForwardSink};
 pub(crate) use self::loki::{LokiRecorder, LokiSink};
 pub(crate) use self::ndjson::NdjsonSink;
@@ -67,6 +67,8 @@ pub(crate) struct Rejected {
     pub(crate) count: u64,
     /// Of the first.
     pub(crate) why: String,
+    /// Their numbers, and what was said of each; empty if nobody says which they are.
+    pub(crate) each: Vec<(usize, String)>,
 }
 
 impl Answer {
@@ -179,7 +181,7 @@ impl Sink {
 }
 
 /// Runs blocking IO beside the thread that everything else lives on.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

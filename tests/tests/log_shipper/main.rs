@@ -24,6 +24,7 @@ mod nginx;
 mod outage;
 mod polling;
 mod processing;
+mod quarantine;
 mod reclaim;
 mod rotate_at;
 mod rotation;

@@ -7,7 +7,7 @@ use e2e::workplace::{Workplace, free_address};
 use e2e::writer::Numbered;
 
 /// A value that each setting must refuse.
-const BAD_VALUES: [(&str, &str); 50] = [
+const BAD_VALUES: [(&str, &str); 53] = [
     ("--multiline", "cobol"),
     ("--multiline-start", "(a"),
     ("--multiline-continue", "[b"),
@@ -41,6 +41,9 @@ const BAD_VALUES: [(&str, &str); 50] = [
     ("--on-full", "explode"),
     ("--after-ship", "frame"),
     ("--max-dir-bytes", "-1"),
+    ("--batch-wait", "a moment"),
+    ("--quarantine-dir", "not/absolute"),
+    ("--quarantine-max-bytes", "plenty"),
     ("--rotate-at", "1MiB"),
     ("--rotate-at", "12"),
     ("--rotate-process", "nginx"),

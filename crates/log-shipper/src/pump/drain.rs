@@ -43,7 +43,9 @@ impl Pump {
         self.publish();
         let is_saved = self.save_last().await;
         self.publish();
-        self.state.accounts.close(&self.tailer, &self.metrics.dropped_lines());
+        let (dropped, quarantined) =
+            (self.metrics.dropped_lines(), self.metrics.quarantined_records.get());
+        self.state.accounts.close(&self.tailer, &dropped, quarantined);
         self.outcome(partials, is_saved)
     }
 

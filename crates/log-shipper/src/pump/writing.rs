@@ -69,6 +69,7 @@ impl<'a> Writing<'a> {
         self.way.recorder.begin(source, SystemTime::now());
         self.way.processor.begin(source);
         self.batch.begin(self.way.recorder.head());
+        self.batch.begin_file(&source.path);
         self.writes = Some(source.file_id);
     }
 

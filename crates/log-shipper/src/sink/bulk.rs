@@ -172,7 +172,8 @@ fn judge(body: &[u8], count: usize) -> Answer {
     unclear.append(&mut refused);
     unclear.sort_unstable();
     let why = |numbers: &[usize]| numbers.first().map(|number| said(*number)).unwrap_or_default();
-    let rejected = Rejected { count: poison.len() as u64, why: why(&poison) };
+    let each = poison.iter().map(|number| (*number, said(*number))).collect();
+    let rejected = Rejected { count: poison.len() as u64, why: why(&poison), each };
     if later.is_empty() && poison.is_empty() {
         return Answer::Accepted;
     }
@@ -204,6 +205,7 @@ mod tests {
             rejected: Rejected {
                 count: 1,
                 why: "400: document_parsing_exception: because".to_owned(),
+                each: vec![(3, "400: document_parsing_exception: because".to_owned())],
             },
         };
         assert_eq!(judge(body.as_bytes(), 5), expected);

@@ -82,14 +82,14 @@ struct Output {
 
 impl Output {
     fn open(config: FileConfig, written: &Written) -> io::Result<Output> {
-        let (file, len) = open(&config.path)?;
+        let (file, len) = open_to_append(&config.path)?;
         written.set(&file);
         Ok(Output { config, file, len })
     }
 
     fn append(&mut self, records: &[u8], written: &Written) -> io::Result<()> {
         let size = records.len() as u64;
-        let is_in_place = self.is_in_place();
+        let is_in_place = is_in_place(&self.file, &self.config.path);
         let outgrown = self.len > 0 && self.len.saturating_add(size) > self.config.bytes_max;
         if outgrown || !is_in_place {
             // What was written is on disk before its file is out of sight.
@@ -99,7 +99,7 @@ impl Output {
             rotate(&self.config.path, self.config.keep)?;
         }
         if outgrown || !is_in_place {
-            (self.file, self.len) = open(&self.config.path)?;
+            (self.file, self.len) = open_to_append(&self.config.path)?;
             written.set(&self.file);
         }
         match (&*self.file).write_all(records) {
@@ -113,17 +113,17 @@ impl Output {
             }
         }
     }
-
-    /// The path still leads to the open file.
-    fn is_in_place(&self) -> bool {
-        let (Ok(here), Ok(there)) = (self.file.metadata(), fs::metadata(&self.config.path)) else {
-            return false;
-        };
-        (here.dev(), here.ino()) == (there.dev(), there.ino())
-    }
 }
 
-fn open(path: &Path) -> io::Result<(Arc<File>, u64)> {
+/// The path still leads to the open file.
+pub(crate) fn is_in_place(file: &File, path: &Path) -> bool {
+    let (Ok(here), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (here.dev(), here.ino()) == (there.dev(), there.ino())
+}
+
+/// Opens a file to append to, made if it is not there and then safe in its directory. Gives its
+/// size as well.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<(Arc<File>, u64)> {
     let file = File::options().create(true).append(true).open(path)?;
     if let Some(directory) = path.parent() {
         File::open(directory)?.sync_all()?;

@@ -275,8 +275,14 @@ fn judge(encoding: Encoding, body: &[u8], count: usize) -> Answer {
     if refused == 0 {
         return Answer::Accepted;
     }
-    let count = refused.min(count as u64);
-    Answer::Partly { left: Vec::new(), why: String::new(), rejected: Rejected { count, why } }
+    let all = count as u64;
+    let count = refused.min(all);
+    let why = match count < all {
+        true => format!("{count} of {all}, not said which: {why}"),
+        false => why,
+    };
+    let rejected = Rejected { count, why, each: Vec::new() };
+    Answer::Partly { left: Vec::new(), why: String::new(), rejected }
 }
 
 fn protobuf_refused(mut body: &[u8]) -> Option<(u64, String)> {
