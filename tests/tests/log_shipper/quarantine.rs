@@ -22,11 +22,15 @@ fn settings(place: &Workplace, sink: &Sink) -> Settings {
     Settings::new(place, sink).flag("--quarantine-dir", quarantine(place).to_str().unwrap())
 }
 
-/// What is kept for a sink of this name; every line is whole.
+fn kept_file(dir: &Path, sink: &str) -> PathBuf {
+    dir.join(format!("{sink}.quarantine.ndjson"))
+}
+
+/// What is kept for a sink of this name; the last line may be under way.
 fn kept(dir: &Path, sink: &str) -> Vec<Value> {
-    let path = dir.join(format!("{sink}.quarantine.ndjson"));
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let text = fs::read_to_string(kept_file(dir, sink)).unwrap_or_default();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _unended)| whole);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn messages(lines: &[Value]) -> Vec<&str> {
@@ -110,6 +114,7 @@ fn kills_lose_nothing_that_was_refused() {
     let (place, sink) = (Workplace::new(), Sink::speaking(Protocol::Bulk));
     let settings = settings(&place, &sink);
     let (mut shipper, mut log) = proven(&settings, &place, &sink);
+    let file = kept_file(&quarantine(&place), "elasticsearch");
     let mut bad = Vec::new();
     for round in 0..6 {
         for number in 0..20 {
@@ -124,8 +129,7 @@ fn kills_lose_nothing_that_was_refused() {
         });
         shipper.kill9();
         // Half a line, as a kill may leave it.
-        let file = quarantine(&place).join("elasticsearch.quarantine.ndjson");
-        let mut text = fs::read(&file).unwrap_or_default();
+        let mut text = fs::read(&file).unwrap();
         text.extend_from_slice(b"{\"time\":\"20");
         fs::write(&file, text).unwrap();
         shipper = settings.start();
@@ -135,6 +139,7 @@ fn kills_lose_nothing_that_was_refused() {
     shipper.wait_no_lag();
     shipper.drain_ok();
     let lines = kept(&quarantine(&place), "elasticsearch");
+    assert!(fs::read(&file).unwrap().ends_with(b"}\n"));
     for text in &bad {
         let times = messages(&lines).iter().filter(|message| message.ends_with(text)).count();
         assert!((1..=7).contains(&times), "{text} is there {times} times");
@@ -176,7 +181,7 @@ fn a_full_quarantine_keeps_what_it_has_and_counts_the_rest() {
     assert_eq!(sum(&shipper, "quarantine_missed_records_total"), 20 - lines.len());
     assert!(missed(&shipper, "full") > 0.0 && missed(&shipper, "io") < 1.0);
     // Somebody takes the file away: there is room again.
-    let file = quarantine(&place).join("elasticsearch.quarantine.ndjson");
+    let file = kept_file(&quarantine(&place), "elasticsearch");
     fs::rename(&file, place.path().join("looked-at")).unwrap();
     fs::write(place.log("more.log"), format!("{POISON} more\n")).unwrap();
     wait_until("a new file", SOON, || !kept(&quarantine(&place), "elasticsearch").is_empty());
