@@ -22,6 +22,10 @@ pub struct Name {
     pub ecs: &'static str,
     /// In OpenTelemetry's semantic conventions.
     pub otel: &'static str,
+    /// The plain name as a key of a JSON object behind another: `,"status":`.
+    pub plain_json: &'static str,
+    /// The same in the Elastic Common Schema.
+    pub ecs_json: &'static str,
 }
 
 /// The key of an entry.
@@ -89,7 +93,13 @@ impl<'a> From<Cow<'a, str>> for Key<'a> {
 /// The fields that are known, each with its three names.
 macro_rules! names {
     ($($id:ident = $plain:literal $ecs:literal $otel:literal)*) => {
-        $(pub static $id: Name = Name { plain: $plain, ecs: $ecs, otel: $otel };)*
+        $(pub static $id: Name = Name {
+            plain: $plain,
+            ecs: $ecs,
+            otel: $otel,
+            plain_json: concat!(",\"", $plain, "\":"),
+            ecs_json: concat!(",\"", $ecs, "\":"),
+        };)*
         static KNOWN: &[&Name] = &[$(&$id),*];
     };
 }
@@ -153,12 +163,21 @@ impl Name {
         if let Some(name) = learnt.iter().find(|name| name.plain == plain && name.ecs == others) {
             return name;
         }
+        let [plain_json, ecs_json] = [plain, &others].map(as_json_key);
         let plain = String::leak(plain.to_owned());
         let others = String::leak(others);
-        let name: &'static Name = Box::leak(Box::new(Name { plain, ecs: others, otel: others }));
+        let name = Name { plain, ecs: others, otel: others, plain_json, ecs_json };
+        let name: &'static Name = Box::leak(Box::new(name));
         learnt.push(name);
         name
     }
+}
+
+fn as_json_key(name: &str) -> &'static str {
+    let mut key = b",".to_vec();
+    json_escape_simd::escape_into(name, &mut key);
+    key.push(b':');
+    String::leak(String::from_utf8(key).expect("it was text before"))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use self::origins::Origins;
 /// Bytes of records from which a batch is full. One more record may go over it.
 pub(crate) const BATCH_BYTES: usize = 512 << 10;
 /// Buffers larger than this, made by a long line, are not kept for the next batch.
-const KEPT_BYTES_MAX: usize = 2 * BATCH_BYTES;
+pub(crate) const KEPT_BYTES_MAX: usize = 2 * BATCH_BYTES;
 /// Spans from which a batch is full, however small they are.
 const SPANS_MAX: usize = 4_096;
 /// Bytes of files from which it is full, however little was made of them.

@@ -10,13 +10,24 @@ const FIXED64: u8 = 1;
 const LENGTH: u8 = 2;
 const FIXED32: u8 = 5;
 
-/// Appends `value` in groups of seven bits, the lowest first.
-fn varint(out: &mut Vec<u8>, mut value: u64) {
+/// Bytes of the longest varint.
+const VARINT_BYTES_MAX: usize = 10;
+
+/// `value` in groups of seven bits, the lowest first, and how many bytes that takes.
+fn varint_of(mut value: u64) -> ([u8; VARINT_BYTES_MAX], usize) {
+    let (mut bytes, mut len) = ([0; VARINT_BYTES_MAX], 0);
     while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
+        bytes[len] = value.to_le_bytes()[0] | 0x80;
         value >>= 7;
+        len += 1;
     }
-    out.push(value.to_le_bytes()[0]);
+    bytes[len] = value.to_le_bytes()[0];
+    (bytes, len + 1)
+}
+
+fn varint(out: &mut Vec<u8>, value: u64) {
+    let (bytes, len) = varint_of(value);
+    out.extend_from_slice(&bytes[..len]);
 }
 
 fn key(out: &mut Vec<u8>, field: u8, wire: u8) {
@@ -36,7 +47,10 @@ pub(crate) fn fixed64(out: &mut Vec<u8>, field: u8, value: u64) {
 
 pub(crate) fn bytes(out: &mut Vec<u8>, field: u8, value: &[u8]) {
     key(out, field, LENGTH);
-    varint(out, value.len() as u64);
+    match u8::try_from(value.len()) {
+        Ok(length @ 0..0x80) => out.push(length),
+        _ => varint(out, value.len() as u64),
+    }
     out.extend_from_slice(value);
 }
 
@@ -47,13 +61,14 @@ pub(crate) fn message(out: &mut Vec<u8>, field: u8, write: impl FnOnce(&mut Vec<
     // Room for the length of a short message; a longer one is moved.
     out.push(0);
     write(out);
-    let mut length = Vec::new();
-    varint(&mut length, (out.len() - at - 1) as u64);
-    if let [byte] = length[..] {
-        out[at] = byte;
-    } else {
-        drop(out.splice(at..=at, length));
+    let from = at + 1;
+    let (length, len) = varint_of((out.len() - from) as u64);
+    if len > 1 {
+        let end = out.len();
+        out.resize(end + len - 1, 0);
+        out.copy_within(from..end, at + len);
     }
+    out[at..at + len].copy_from_slice(&length[..len]);
 }
 
 /// The value of a field.

@@ -22,7 +22,7 @@ const MONTHS: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
 pub(crate) struct TimeReader {
     /// Of times without a zone.
     offset: Offset,
-    local: Second<TIME_LOCAL_BYTES>,
+    local: LocalDay,
     civil: Second<CIVIL_BYTES>,
 }
 
@@ -46,15 +46,43 @@ impl<const N: usize> Second<N> {
     }
 }
 
+/// The day that was read last in the form of nginx, with its zone.
+#[derive(Debug, Clone)]
+struct LocalDay {
+    /// `22/Nov/2026:`
+    day: [u8; 12],
+    /// ` +0000`
+    zone: [u8; 6],
+    /// When it began.
+    seconds: i64,
+}
+
+impl LocalDay {
+    /// No day has this text.
+    const NONE: LocalDay = LocalDay { day: [0; 12], zone: [0; 6], seconds: 0 };
+
+    #[inline(always)]
+    fn seconds(&mut self, text: &[u8; TIME_LOCAL_BYTES]) -> Option<i64> {
+        let (day, rest) = text.split_first_chunk::<12>()?;
+        let (time, zone) = rest.split_first_chunk::<8>()?;
+        let zone = zone.first_chunk::<6>()?;
+        if self.day != *day || self.zone != *zone {
+            let seconds = local_day(day, zone)?;
+            *self = LocalDay { day: *day, zone: *zone, seconds };
+        }
+        Some(self.seconds + clock(time)?)
+    }
+}
+
 impl TimeReader {
     pub(crate) fn new(offset: Offset) -> TimeReader {
-        TimeReader { offset, local: Second::NONE, civil: Second::NONE }
+        TimeReader { offset, local: LocalDay::NONE, civil: Second::NONE }
     }
 
     /// `22/Nov/2026:10:00:00 +0000`, as nginx and Apache write it.
     #[inline]
     pub(crate) fn time_local(&mut self, text: &[u8; TIME_LOCAL_BYTES]) -> Option<Timestamp> {
-        timestamp(self.local.get(text, time_local_seconds)?, 0)
+        timestamp(self.local.seconds(text)?, 0)
     }
 
     /// `2026-11-22T10:00:00` with `T` or a space, `-` or `/`, then any fraction behind `.` or `,`,
@@ -109,15 +137,14 @@ fn timestamp(seconds: i64, fraction: i64) -> Option<Timestamp> {
     Some(Timestamp { nanos: seconds.checked_mul(NANOS)?.checked_add(fraction)? })
 }
 
-fn time_local_seconds(text: &[u8; TIME_LOCAL_BYTES]) -> Option<i64> {
-    let [_, _, b'/', _, _, _, b'/', _, _, _, _, b':', .., b' ', _, _, _, _, _] = text else {
-        return None;
-    };
-    let month = MONTHS.chunks(3).position(|month| *month == text[3..6])?;
+/// Seconds since 1970 at the beginning of the day.
+fn local_day(day: &[u8; 12], zone: &[u8; 6]) -> Option<i64> {
+    let [_, _, b'/', _, _, _, b'/', _, _, _, _, b':'] = day else { return None };
+    let month = MONTHS.chunks(3).position(|month| *month == day[3..6])?;
     let month = i64::try_from(month).ok()? + 1;
-    let days = days(number(&text[7..11])?, month, number(&text[..2])?)?;
-    let offset = Offset::parse(std::str::from_utf8(&text[21..]).ok()?)?;
-    Some(days * SECONDS_A_DAY + clock(text[12..20].try_into().ok()?)? - offset.seconds)
+    let days = days(number(&day[7..11])?, month, number(&day[..2])?)?;
+    let offset = Offset::parse(std::str::from_utf8(zone.strip_prefix(b" ")?).ok()?)?;
+    Some(days * SECONDS_A_DAY - offset.seconds)
 }
 
 /// As if it were in UTC.

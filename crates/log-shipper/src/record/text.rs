@@ -13,10 +13,11 @@
 
 use std::time::SystemTime;
 
+use event::Key;
 use serde_json::Map;
 use tail::Source;
 
-use super::{Entry, free_name, labels_fragment, record_id, stream, write_string};
+use super::{Entry, free_name, is_label, labels_fragment, record_id, stream, write_string};
 use crate::metadata::Pod;
 
 /// What is known of the pod. A label may take its place.
@@ -131,11 +132,18 @@ impl TextRecorder {
             write_string(level.as_str(), out);
         }
         for (key, value) in entry.fields.entries() {
-            let is_reserved = |name: &str| RESERVED.contains(&name);
-            let name = free_name(key, key.plain(), entry.fields, &self.labels, is_reserved);
-            out.push(b',');
-            write_string(&name, out);
-            out.push(b':');
+            match key {
+                Key::Known(name) if !is_label(&self.labels, name.plain) => {
+                    out.extend_from_slice(name.plain_json.as_bytes());
+                }
+                _ => {
+                    let is_reserved = |name: &str| RESERVED.contains(&name);
+                    let name = free_name(key, key.plain(), entry.fields, &self.labels, is_reserved);
+                    out.push(b',');
+                    write_string(&name, out);
+                    out.push(b':');
+                }
+            }
             value.write_json(out);
         }
         if let Some(message) = entry.message() {

@@ -13,6 +13,7 @@
 //! timestamp = 1, line = 2, structuredMetadata = 3 }` of Loki's `pkg/push/push.proto`.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -22,7 +23,7 @@ use tail::Source;
 
 use super::Answer;
 use super::http::Poster;
-use crate::batch::Records;
+use crate::batch::{KEPT_BYTES_MAX, Records};
 use crate::config::{Encoding, HttpConfig};
 use crate::metadata::Pod;
 use crate::protobuf;
@@ -202,37 +203,67 @@ fn metadata(encoding: Encoding, key: &str, value: &str, out: &mut Vec<u8>) {
 pub(crate) struct LokiSink {
     poster: Poster,
     encoding: Encoding,
+    packer: Packer,
+}
+
+/// Buffers that serve one push after the other.
+struct Packer {
+    push: Vec<u8>,
+    packed: Vec<u8>,
+    snappy: snap::raw::Encoder,
 }
 
 impl LokiSink {
     pub(super) fn open(config: HttpConfig, encoding: Encoding) -> Result<LokiSink, StartError> {
         let poster = Poster::open(config, encoding.content_type())?;
-        Ok(LokiSink { poster, encoding })
+        Ok(LokiSink { poster, encoding, packer: Packer::new() })
     }
 
     pub(super) async fn send(&mut self, records: &Records) -> Answer {
-        let make = match self.encoding {
-            Encoding::Protobuf => protobuf_push,
-            Encoding::Json => json_push,
+        let LokiSink { poster, encoding, packer } = self;
+        let make = |records: &Records| match encoding {
+            Encoding::Protobuf => packer.protobuf_push(records),
+            Encoding::Json => json_push(records),
         };
-        match self.poster.post(records, make).await {
+        match poster.post(records, make).await {
             Ok(_response) => Answer::Accepted,
             Err(answer) => answer,
         }
     }
 }
 
-/// A `PushRequest` as one block of snappy, which Loki expects without a header that says so.
-fn protobuf_push(records: &Records) -> Bytes {
-    let mut push = Vec::with_capacity(records.bytes().len() + 1024);
-    for (labels, entries) in records.runs() {
-        protobuf::message(&mut push, 1, |out| {
-            protobuf::bytes(out, 1, labels);
-            out.extend_from_slice(entries);
-        });
+impl Packer {
+    fn new() -> Packer {
+        Packer { push: Vec::new(), packed: Vec::new(), snappy: snap::raw::Encoder::new() }
     }
-    let packed = snap::raw::Encoder::new().compress_vec(&push);
-    Bytes::from(packed.expect("a batch is below the 4 GiB of a block"))
+
+    /// A `PushRequest` as one block of snappy, which Loki expects without a header that says so.
+    fn protobuf_push(&mut self, records: &Records) -> Bytes {
+        self.push.clear();
+        for (labels, entries) in records.runs() {
+            protobuf::message(&mut self.push, 1, |out| {
+                protobuf::bytes(out, 1, labels);
+                out.extend_from_slice(entries);
+            });
+        }
+        let room = snap::raw::max_compress_len(self.push.len());
+        self.packed.resize(self.packed.len().max(room), 0);
+        let packed = self.snappy.compress(&self.push, &mut self.packed);
+        let length = packed.expect("a batch is below the 4 GiB of a block");
+        let body = Bytes::copy_from_slice(&self.packed[..length]);
+        for buffer in [&mut self.push, &mut self.packed] {
+            if buffer.capacity() > KEPT_BYTES_MAX {
+                *buffer = Vec::new();
+            }
+        }
+        body
+    }
+}
+
+impl fmt::Debug for Packer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packer").finish_non_exhaustive()
+    }
 }
 
 fn json_push(records: &Records) -> Bytes {
