@@ -29,7 +29,17 @@ impl<'a> Value<'a> {
             Value::Integer(number) => {
                 out.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
             }
-            Value::Number(raw) | Value::Json(raw) => out.extend_from_slice(raw.as_bytes()),
+            Value::Number(raw) => out.extend_from_slice(raw.as_bytes()),
+            Value::Json(raw) => {
+                // A line end can only stand between tokens, and would end a record there.
+                let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+                let mut parts = raw.as_bytes().split(is_end);
+                out.extend_from_slice(parts.next().unwrap_or_default());
+                for part in parts {
+                    out.push(b' ');
+                    out.extend_from_slice(part);
+                }
+            }
             Value::Bool(true) => out.extend_from_slice(b"true"),
             Value::Bool(false) => out.extend_from_slice(b"false"),
             Value::Null => out.extend_from_slice(b"null"),
@@ -43,7 +53,10 @@ impl<'a> Value<'a> {
             Value::Text(text) => Cow::Borrowed(text),
             Value::Integer(number) => Cow::Owned(itoa::Buffer::new().format(*number).to_owned()),
             Value::Number(raw) => Cow::Borrowed(raw),
-            Value::Json(raw) => json::decode_string(raw).unwrap_or(Cow::Borrowed(raw)),
+            Value::Json(raw) => json::decode_string(raw).unwrap_or_else(|| match raw {
+                raw if raw.contains(['\n', '\r']) => Cow::Owned(raw.replace(['\n', '\r'], " ")),
+                raw => Cow::Borrowed(raw),
+            }),
             Value::Bool(true) => Cow::Borrowed("true"),
             Value::Bool(false) => Cow::Borrowed("false"),
             Value::Null => Cow::Borrowed("null"),
@@ -93,6 +106,7 @@ mod tests {
             (Value::Null, "null", "null"),
             (Value::Json(r#""a\u00e4\n""#), r#""a\u00e4\n""#, "aä\n"),
             (Value::Json(r#"{"a":[1]}"#), r#"{"a":[1]}"#, r#"{"a":[1]}"#),
+            (Value::Json("{\n \"a\":\r\n1}"), "{  \"a\":  1}", "{  \"a\":  1}"),
         ] {
             let mut out = b">".to_vec();
             value.write_json(&mut out);

@@ -176,7 +176,9 @@ impl<'a> Scanner<'a> {
         let text = self.since(start)?;
         Ok(match text.parse() {
             Ok(number) if is_whole && text != "-0" => Value::Integer(number),
-            _ => Value::Number(text),
+            // What receivers cannot hold is text to them, not a reason to refuse a batch.
+            _ if text.parse::<f64>().is_ok_and(f64::is_finite) => Value::Number(text),
+            _ => Value::from(text),
         })
     }
 
