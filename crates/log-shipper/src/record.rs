@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 #[cfg(test)]
 pub(crate) use self::entry::plain;
 pub(crate) use self::entry::{Entry, Parsed};
-pub(crate) use self::text::{Format, POD, RESERVED, TextRecorder};
+pub(crate) use self::text::{Format, PLAIN, POD, RESERVED, TextRecorder};
 use crate::metadata::Pod;
 use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder, SyslogRecorder};
 
@@ -186,25 +186,53 @@ pub(crate) fn is_label(labels: &[(String, String)], key: &str) -> bool {
     labels.iter().any(|(known, _value)| known == key)
 }
 
-/// What a field is called in a record. A name that a label has, or a key of the line that a record
-/// has by itself, gets `_` behind it, until no other field of the line has the name: a receiver may
-/// refuse a record that names a field twice.
-pub(crate) fn free_name<'a>(
-    key: &Key<'_>,
-    name: &'a str,
-    fields: &Fields<'_>,
-    labels: &[(String, String)],
-    is_reserved: impl Fn(&str) -> bool,
-) -> Cow<'a, str> {
-    let is_own = matches!(key, Key::Other(_)) && is_reserved(name);
-    if !is_own && !is_label(labels, name) {
-        return Cow::Borrowed(name);
+/// How a sink names fields.
+pub(crate) struct Naming {
+    /// The word of its vocabulary, as far as it can be a name at all.
+    pub(crate) word: for<'a> fn(&'a Key<'_>) -> Cow<'a, str>,
+    /// A record has this field by itself.
+    pub(crate) is_reserved: fn(&str) -> bool,
+    /// `a.b` is a field of the object `a`, which then is no other field.
+    pub(crate) dots_nest: bool,
+}
+
+impl Naming {
+    /// What the entry with this number is called. A name that a label or an earlier field has, or a
+    /// key of the line that a record has by itself, gets `_` behind it, until nothing else has the
+    /// name: a receiver may refuse a record that names a field twice.
+    pub(crate) fn name<'a>(
+        &self,
+        number: usize,
+        fields: &'a Fields<'_>,
+        labels: &[(String, String)],
+    ) -> Cow<'a, str> {
+        let entries = fields.entries();
+        let key = &entries[number].0;
+        let is_own = matches!(key, Key::Other(_));
+        let mut word = (self.word)(key);
+        if self.dots_nest && is_own && word.contains('.') {
+            let is_within = |other: &Key<'_>| {
+                let rest = word.strip_prefix(&*(self.word)(other));
+                rest.is_some_and(|rest| rest.starts_with('.'))
+            };
+            if entries.iter().any(|(key, _value)| is_within(key)) {
+                word = Cow::Owned(word.replace('.', "_"));
+            }
+        }
+        let is_taken = |name: &str| is_label(labels, name) || (is_own && (self.is_reserved)(name));
+        let is_same = |(key, _): &&(Key<'_>, event::Value<'_>)| (self.word)(key) == word;
+        let before = if is_own { entries[..number].iter().filter(is_same).count() } else { 0 };
+        let others = before + usize::from(is_taken(&word));
+        if others == 0 {
+            return word;
+        }
+        let is_free = |name: &String| {
+            !is_taken(name) && entries.iter().all(|(key, _value)| (self.word)(key) != **name)
+        };
+        let longer = (1..).map(|count| format!("{word}{}", "_".repeat(count)));
+        let name = longer.filter(is_free).nth(others - 1);
+        Cow::Owned(name.expect("there is always a longer one"))
     }
-    let mut free = format!("{name}_");
-    while fields.get(&free).is_some() {
-        free.push('_');
-    }
-    Cow::Owned(free)
 }
 
 /// Appends a JSON string with its quotes.
@@ -215,6 +243,30 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_fields_have_one_name() {
+        let naming = Naming {
+            word: |key| key.plain().into(),
+            is_reserved: |name| name == "file",
+            dots_nest: true,
+        };
+        let labels = [("app".to_owned(), String::new()), ("app_".to_owned(), String::new())];
+        for (keys, expected) in [
+            (&["a", "b"][..], &["a", "b"][..]),
+            (&["a", "a", "a"], &["a", "a_", "a__"]),
+            (&["a", "a_", "a", "a__"], &["a", "a_", "a___", "a__"]),
+            (&["app", "app", "file_", "file"], &["app__", "app___", "file_", "file__"]),
+            (&["a", "a.b", "ab.c"], &["a", "a_b", "ab.c"]),
+            (&["a.b", "b", "a"], &["a_b", "b", "a"]),
+        ] {
+            let mut fields = Fields::default();
+            keys.iter().for_each(|key| fields.push(*key, event::Value::Null));
+            let names: Vec<_> =
+                (0..keys.len()).map(|number| naming.name(number, &fields, &labels)).collect();
+            assert_eq!(names, expected, "{keys:?}");
+        }
+    }
 
     #[test]
     fn an_id_is_of_file_offset_and_content() {

@@ -17,7 +17,7 @@ use event::Key;
 use serde_json::Map;
 use tail::Source;
 
-use super::{Entry, free_name, is_label, labels_fragment, record_id, stream, write_string};
+use super::{Entry, Naming, is_label, labels_fragment, record_id, stream, write_string};
 use crate::metadata::Pod;
 
 /// What is known of the pod. A label may take its place.
@@ -27,6 +27,13 @@ pub(crate) const RESERVED: [&str; 12] = [
     "message", "file", "offset", "time", "stream", "partial", "split", "id", "level", POD, "cut",
     "unparsed",
 ];
+
+/// By the names of nginx's variables, and as they stand in the line.
+pub(crate) const PLAIN: Naming = Naming {
+    word: |key| key.plain().into(),
+    is_reserved: |name| RESERVED.contains(&name),
+    dots_nest: false,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -131,16 +138,14 @@ impl TextRecorder {
             out.extend_from_slice(b",\"level\":");
             write_string(level.as_str(), out);
         }
-        for (key, value) in entry.fields.entries() {
+        for (number, (key, value)) in entry.fields.entries().iter().enumerate() {
             match key {
                 Key::Known(name) if !is_label(&self.labels, name.plain) => {
                     out.extend_from_slice(name.plain_json.as_bytes());
                 }
                 _ => {
-                    let is_reserved = |name: &str| RESERVED.contains(&name);
-                    let name = free_name(key, key.plain(), entry.fields, &self.labels, is_reserved);
                     out.push(b',');
-                    write_string(&name, out);
+                    write_string(&PLAIN.name(number, entry.fields, &self.labels), out);
                     out.push(b':');
                 }
             }

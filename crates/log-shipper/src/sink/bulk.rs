@@ -7,6 +7,7 @@
 //! The server answers for each document: what it may take later goes again by itself, what it will
 //! never take (a field of the wrong type) is given up and counted, and neither holds up the rest.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use event::Key;
@@ -20,7 +21,7 @@ use super::{Answer, Refusal, Rejected};
 use crate::batch::Records;
 use crate::config::HttpConfig;
 use crate::metadata::Pod;
-use crate::record::{Entry, free_name, is_label, labels_fragment, record_id, write_string};
+use crate::record::{Entry, Naming, is_label, labels_fragment, record_id, write_string};
 
 /// Fields that a document has by itself.
 const RESERVED: [&str; 8] = [
@@ -99,15 +100,14 @@ impl BulkRecorder {
             out.extend_from_slice(format!(",\"flags\":[{}]", flags.join(",")).as_bytes());
         }
         out.push(b'}');
-        for (key, value) in entry.fields.entries() {
+        for (number, (key, value)) in entry.fields.entries().iter().enumerate() {
             match key {
                 Key::Known(name) if !is_label(&self.labels, name.ecs) => {
                     out.extend_from_slice(name.ecs_json.as_bytes());
                 }
                 _ => {
-                    let name = free_name(key, key.ecs(), entry.fields, &self.labels, is_reserved);
                     out.push(b',');
-                    write_string(&name, out);
+                    write_string(&ECS.name(number, entry.fields, &self.labels), out);
                     out.push(b':');
                 }
             }
@@ -119,6 +119,21 @@ impl BulkRecorder {
         }
         out.extend_from_slice(b"}\n");
     }
+}
+
+/// By the Elastic Common Schema.
+const ECS: Naming = Naming { word: field_name, is_reserved, dots_nest: true };
+
+/// A key of the line without what the servers refuse in the name of a field: parts between dots
+/// that are empty or blank.
+fn field_name<'a>(key: &'a Key<'_>) -> Cow<'a, str> {
+    let Key::Other(key) = key else { return key.ecs().into() };
+    let is_name = |part: &str| !part.trim().is_empty();
+    if key.split('.').all(is_name) {
+        return Cow::Borrowed(key);
+    }
+    let parts: Vec<&str> = key.split('.').filter(|part| is_name(part)).collect();
+    if parts.is_empty() { "_".into() } else { parts.join(".").into() }
 }
 
 /// A document has a field of this name by itself, or an object that it would be in.

@@ -35,7 +35,7 @@ use crate::batch::Records;
 use crate::compress::{Codec, Compressor};
 use crate::config::ForwardConfig;
 use crate::metadata::Pod;
-use crate::record::{Entry, RESERVED, Stamps, free_name, is_label, record_id, stream};
+use crate::record::{Entry, PLAIN, Stamps, is_label, record_id, stream};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages that are sent before the answer to the first is read. Their answers fit into a socket's
@@ -156,9 +156,8 @@ impl ForwardRecorder {
             string(out, "level");
             string(out, level.as_str());
         }
-        for (key, field) in fields.entries() {
-            let is_reserved = |name: &str| RESERVED.contains(&name);
-            string(out, &free_name(key, key.plain(), fields, &self.labels, is_reserved));
+        for (number, (_key, field)) in fields.entries().iter().enumerate() {
+            string(out, &PLAIN.name(number, fields, &self.labels));
             value(out, field);
         }
         if let Some(message) = message {

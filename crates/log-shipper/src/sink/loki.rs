@@ -27,7 +27,7 @@ use crate::batch::{KEPT_BYTES_MAX, Records};
 use crate::config::{Encoding, HttpConfig};
 use crate::metadata::Pod;
 use crate::protobuf;
-use crate::record::{Entry, Stamps, is_label, write_string};
+use crate::record::{Entry, Naming, Stamps, is_label, write_string};
 
 const NANOS: u64 = 1_000_000_000;
 /// Parsed fields of an entry: Loki takes 128 pairs by default, and a pod has some.
@@ -42,6 +42,8 @@ pub(crate) struct LokiRecorder {
     labels: Vec<(String, String)>,
     pod_labels: Vec<(String, String)>,
     /// Structured metadata of each entry.
+    taken: Vec<(String, String)>,
+    /// The same as it is written.
     metadata: Vec<u8>,
     /// The labels of this turn's stream.
     head: Vec<u8>,
@@ -56,6 +58,7 @@ impl LokiRecorder {
             encoding,
             labels: labels.to_vec(),
             pod_labels: Vec::new(),
+            taken: Vec::new(),
             metadata: Vec::new(),
             head: Vec::new(),
             stamps: Stamps::default(),
@@ -67,8 +70,9 @@ impl LokiRecorder {
         self.pod_labels = pod.loki_labels();
         self.pod_labels.retain(|(key, _value)| !is_label(&self.labels, key));
         self.metadata.clear();
-        for (key, value) in pod.loki_metadata() {
-            metadata(self.encoding, &key, &value, &mut self.metadata);
+        self.taken = pod.loki_metadata();
+        for (key, value) in &self.taken {
+            metadata(self.encoding, key, value, &mut self.metadata);
         }
     }
 
@@ -157,12 +161,10 @@ impl LokiRecorder {
         for (key, value) in marks.chain(level) {
             metadata(self.encoding, key, value, out);
         }
-        for (key, value) in entry.fields.entries().iter().take(FIELDS_MAX) {
+        let entries = entry.fields.entries().iter().enumerate();
+        for (number, (_key, value)) in entries.take(FIELDS_MAX) {
             let end = out.len();
-            let name: Cow<'_, str> = match key {
-                Key::Known(name) => name.plain.into(),
-                Key::Other(key) => metadata_name(key).into(),
-            };
+            let name = METADATA.name(number, entry.fields, &self.taken);
             let value = value.text();
             if value.is_empty() {
                 continue;
@@ -175,11 +177,27 @@ impl LokiRecorder {
     }
 }
 
-/// Letters, digits and underscores, not beginning with a digit.
-fn metadata_name(key: &str) -> String {
-    let fits = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-    let first = key.chars().next().filter(char::is_ascii_digit).map(|_digit| '_');
-    first.into_iter().chain(key.chars().map(fits)).collect()
+/// Names of structured metadata: letters, digits and underscores, not beginning with a digit.
+const METADATA: Naming = Naming {
+    word: |key| match key {
+        Key::Known(name) => name.plain.into(),
+        Key::Other(key) => metadata_name(key),
+    },
+    is_reserved: |name| OWN.contains(&name),
+    dots_nest: false,
+};
+/// Those that an entry has by itself.
+const OWN: [&str; 5] = ["level", "partial", "split", "cut", "unparsed"];
+
+fn metadata_name(key: &str) -> Cow<'_, str> {
+    let begins_badly = key.is_empty() || key.starts_with(|first: char| first.is_ascii_digit());
+    let fits = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    if !begins_badly && key.chars().all(fits) {
+        return Cow::Borrowed(key);
+    }
+    let first = begins_badly.then_some('_');
+    let rest = key.chars().map(|character| if fits(character) { character } else { '_' });
+    Cow::Owned(first.into_iter().chain(rest).collect())
 }
 
 /// Appends a pair of an entry's structured metadata: its field 3, or a field with a comma behind

@@ -24,7 +24,7 @@ use crate::batch::Records;
 use crate::config::{Encoding, HttpConfig};
 use crate::metadata::Pod;
 use crate::protobuf::{self, Value as Field, next_field};
-use crate::record::{Entry, Stamps, is_label, record_id, write_string};
+use crate::record::{Entry, Naming, Stamps, is_label, record_id, write_string};
 
 const SCOPE: &str = "log-shipper";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -148,11 +148,21 @@ impl OtlpRecorder {
         for mark in entry.marks() {
             attribute(encoding, &format!("log.{mark}"), &Typed::Bool(true), out);
         }
-        for (key, value) in entry.fields.entries() {
-            attribute(encoding, key.otel(), value, out);
+        for (number, (_key, value)) in entry.fields.entries().iter().enumerate() {
+            attribute(encoding, &OTEL.name(number, entry.fields, &[]), value, out);
         }
     }
 }
+
+/// By the semantic conventions. An attribute has a name, and no two have the same.
+const OTEL: Naming = Naming {
+    word: |key| match key.otel() {
+        "" => "_".into(),
+        word => word.into(),
+    },
+    is_reserved: |name| name.starts_with("log."),
+    dots_nest: false,
+};
 
 /// Appends an attribute: field 6 of a record, or an element of a list with a comma behind it.
 fn attribute(encoding: Encoding, key: &str, value: &Typed<'_>, out: &mut Vec<u8>) {

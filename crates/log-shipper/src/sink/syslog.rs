@@ -71,15 +71,13 @@ impl SyslogRecorder {
         record_id: bool,
         labels: &[(String, String)],
     ) -> SyslogRecorder {
-        let uname = rustix::system::uname();
-        let hostname = name(&uname.nodename().to_string_lossy(), HOSTNAME_BYTES_MAX);
         let mut recorder = SyslogRecorder {
             facility: config.facility,
             datagram_bytes_max: config.datagram_bytes_max,
             record_id,
             labels: labels.to_vec(),
             constant: Vec::new(),
-            hostname,
+            hostname: String::new(),
             header: Vec::new(),
             time: String::new(),
             file_id: 0,
@@ -90,6 +88,9 @@ impl SyslogRecorder {
     }
 
     pub(crate) fn describe(&mut self, pod: &Pod) {
+        let uname = rustix::system::uname();
+        let hostname = pod.name.as_deref().map_or(uname.nodename().to_string_lossy(), Into::into);
+        self.hostname = name(&hostname, HOSTNAME_BYTES_MAX);
         self.constant.clear();
         let mut known = pod.loki_labels();
         known.retain(|(key, _value)| !is_label(&self.labels, key));
