@@ -11,22 +11,26 @@ mod forward;
 pub mod http;
 mod protocol;
 mod record;
+mod serving;
 mod waiting;
 
 use std::collections::{HashSet, VecDeque};
-use std::io::{BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
 
 pub use self::answer::Answer;
 pub use self::forward::Door;
 pub use self::protocol::{POISON, Protocol};
 pub use self::record::Record;
 
-use self::http::{Request, read_request};
+use self::http::Request;
 use self::protocol::{Verdict, judge};
+use self::serving::listen;
 use crate::ledger::{self, Account};
+use crate::pace::pause;
 use crate::writer::Numbered;
 
 /// What is kept of accepted requests.
@@ -111,6 +115,12 @@ impl Sink {
         Self::start_as(Protocol::Forward, Recording::Records, door)
     }
 
+    /// Speaks this protocol over TLS.
+    pub fn secured(protocol: Protocol, tls: Arc<ServerConfig>) -> Self {
+        let door = Door { tls: Some(tls), ..Door::default() };
+        Self::start_as(protocol, Recording::Records, door)
+    }
+
     pub fn start_with(recording: Recording) -> Self {
         Self::start_as(Protocol::Ndjson, recording, Door::default())
     }
@@ -136,12 +146,12 @@ impl Sink {
 
     /// Where to post to.
     pub fn url(&self) -> String {
-        match self.shared.protocol {
-            Protocol::Forward if self.shared.door.tls.is_some() => {
-                format!("tls://localhost:{}", self.address.port())
-            }
-            Protocol::Forward => format!("tcp://{}", self.address),
-            protocol => format!("http://{}{}", self.address, protocol.path()),
+        let (protocol, port) = (self.shared.protocol, self.address.port());
+        match (protocol, &self.shared.door.tls) {
+            (Protocol::Forward, Some(_)) => format!("tls://localhost:{port}"),
+            (Protocol::Forward, None) => format!("tcp://{}", self.address),
+            (_, Some(_)) => format!("https://localhost:{port}{}", protocol.path()),
+            (_, None) => format!("http://{}{}", self.address, protocol.path()),
         }
     }
 
@@ -223,6 +233,11 @@ impl Shared {
         let mut state = self.lock();
         if let Some(answer) = state.first_answers.pop_front() {
             return answer;
+        }
+        if let Answer::Slow(millis) = state.answer {
+            drop(state);
+            pause(Duration::from_millis(millis));
+            return Answer::Slow(millis);
         }
         while state.answer == Answer::Hold && !state.ended {
             state = self.changed.wait(state).unwrap();
@@ -318,71 +333,6 @@ impl State {
         }
         self
     }
-}
-
-/// Listens and accepts in a thread until the listener is shut down.
-fn listen(shared: &Arc<Shared>, address: SocketAddr) -> SocketAddr {
-    let bind = || TcpListener::bind(address).ok().map(Arc::new);
-    let listener = crate::pace::wait_for("the sink's port", crate::pace::SOON, bind);
-    shared.lock().listener = Some(Arc::clone(&listener));
-    let address = listener.local_addr().unwrap();
-    let shared = Arc::clone(shared);
-    std::thread::spawn(move || {
-        while let Ok((stream, _peer)) = listener.accept() {
-            let mut state = shared.lock();
-            if state.listener.is_none() {
-                break;
-            }
-            state.connections.push(stream.try_clone().unwrap());
-            drop(state);
-            let shared = Arc::clone(&shared);
-            std::thread::spawn(move || serve(&shared, stream));
-        }
-    });
-    address
-}
-
-/// Requests of one connection until it ends. A broken connection is the sender's to handle.
-fn serve(shared: &Shared, stream: TcpStream) {
-    if shared.protocol == Protocol::Forward {
-        let socket = stream.try_clone().unwrap();
-        forward::serve(shared, &shared.door, stream);
-        // The sink holds the connection as well.
-        drop(socket.shutdown(Shutdown::Both));
-        return;
-    }
-    let mut writer = stream.try_clone().unwrap();
-    let mut reader = BufReader::with_capacity(http::READ_BUFFER_BYTES, stream);
-    let mut body = Vec::new();
-    let mut decoded = Vec::new();
-    while let Ok(Some(request)) = read_request(&mut reader, &mut body) {
-        let answer = shared.next_answer();
-        let plain = match request.decode(&body, &mut decoded) {
-            Ok(plain) => plain,
-            Err(error) => return shared.malformed(error.to_string()),
-        };
-        let retry_after = match answer {
-            Answer::Status(_, retry_after) => retry_after,
-            _ => None,
-        };
-        let answered = match shared.take(&request, plain, answer) {
-            Some((status, body)) => {
-                writer.write_all(&http::answer(status, retry_after, &body)).is_ok()
-            }
-            None if answer == Answer::Hang => wait_for_close(&mut reader),
-            None => false,
-        };
-        if !answered {
-            drop(writer.shutdown(Shutdown::Both));
-            return;
-        }
-    }
-}
-
-/// Reads until the peer gives up. Always false: there was no answer.
-fn wait_for_close(reader: &mut impl std::io::Read) -> bool {
-    drop(std::io::copy(reader, &mut std::io::sink()));
-    false
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ pub enum Answer {
     Hang,
     /// Accepts and records the request, then closes without answering.
     DropAfterRead,
+    /// Accepts and records, and closes in the middle of its answer.
+    CutAnswer,
+    /// Waits for so many milliseconds, then accepts.
+    Slow(u64),
     /// Forward only: accepts and records, and acknowledges something else.
     WrongAck,
     /// Forward only: accepts and records, and never ends its answer.

@@ -5,8 +5,7 @@
 //! rmpv says what the bytes mean. With a [`Door`] it speaks TLS, or asks for a shared key and a
 //! user before it takes anything.
 
-use std::io::{self, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, BufReader, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,12 +14,13 @@ use ring::digest::{Context, SHA512};
 use rmpv::Value;
 use rmpv::decode::read_value;
 use rmpv::encode::write_value;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::ServerConfig;
 use serde_json::Map;
 
 use super::http::Request;
 use super::protocol::Item;
-use super::{Answer, Record, Shared, wait_for_close};
+use super::serving::{Wire, send, wait_for_close};
+use super::{Answer, Record, Shared};
 
 /// Different on both sides of a real connection; any bytes do.
 const NONCE: &[u8] = b"\x00\xffnonce\x80";
@@ -36,25 +36,14 @@ pub struct Door {
     pub user: Option<(String, String)>,
 }
 
-trait Wire: Read + Write {}
-impl<T: Read + Write> Wire for T {}
-
 /// Messages of one connection until it ends.
-pub(super) fn serve(shared: &Shared, door: &Door, stream: TcpStream) {
-    let stream: Box<dyn Wire> = match &door.tls {
-        None => Box::new(stream),
-        Some(config) => {
-            let session = ServerConnection::new(Arc::clone(config)).unwrap();
-            Box::new(StreamOwned::new(session, stream))
-        }
-    };
-    let mut wire = BufReader::new(stream);
+pub(super) fn serve(shared: &Shared, door: &Door, wire: &mut BufReader<Box<dyn Wire>>) {
     if let Some(key) = &door.shared_key
-        && !shake_hands(&mut wire, key, door.user.as_ref()).unwrap_or(false)
+        && !shake_hands(wire, key, door.user.as_ref()).unwrap_or(false)
     {
         return;
     }
-    while let Ok(message) = read_value(&mut wire) {
+    while let Ok(message) = read_value(wire) {
         let (request, chunk, body) = match parse(message) {
             Ok(parsed) => parsed,
             Err(error) => return shared.malformed(error),
@@ -68,24 +57,19 @@ pub(super) fn serve(shared: &Shared, door: &Door, stream: TcpStream) {
         let is_acknowledged = matches!(shared.take(&request, plain, answer), Some((200, _)));
         let ack = |chunk: &str| bytes(&Value::Map(vec![("ack".into(), chunk.into())]));
         let answered = match answer {
-            Answer::Hang => wait_for_close(&mut wire),
+            Answer::Hang => wait_for_close(wire),
             Answer::WrongAck => wire.get_mut().write_all(&ack("AAAA")).is_ok(),
-            Answer::HalfAck => {
+            Answer::HalfAck | Answer::CutAnswer => {
                 let ack = ack(&chunk);
-                let is_sent = send(&mut wire, &ack[..ack.len() / 2]).is_ok();
-                is_sent && wait_for_close(&mut wire)
+                let is_sent = send(wire, &ack[..ack.len() / 2]).is_ok();
+                is_sent && answer == Answer::HalfAck && wait_for_close(wire)
             }
-            _ => is_acknowledged && send(&mut wire, &ack(&chunk)).is_ok(),
+            _ => is_acknowledged && send(wire, &ack(&chunk)).is_ok(),
         };
         if !answered {
             return;
         }
     }
-}
-
-fn send(wire: &mut BufReader<Box<dyn Wire>>, bytes: &[u8]) -> io::Result<()> {
-    wire.get_mut().write_all(bytes)?;
-    wire.get_mut().flush()
 }
 
 fn bytes(value: &Value) -> Vec<u8> {

@@ -100,19 +100,6 @@ fn a_kill_makes_no_duplicates_where_records_have_ids() {
     sink.account(&[&log]).assert_exactly_once();
 }
 
-#[test]
-fn too_large_a_request_is_split() {
-    each(|_protocol, place, sink| {
-        sink.set(Answer::TooLargeOver(20_000));
-        let shipper = Settings::new(&place, &sink).start();
-        let mut log = Numbered::open(place.log("app.log"), "app");
-        log.lines(LINES);
-        sink.wait_distinct(LINES, SOON);
-        shipper.drain_ok();
-        sink.account(&[&log]).assert_exactly_once();
-    });
-}
-
 /// One record that the server will never take: it is given up and counted, all others arrive. A
 /// receiver without a protocol for that gets all of them again until it takes them.
 #[test]

@@ -13,6 +13,7 @@ mod checkpoint;
 mod discovery;
 mod drain;
 mod ending;
+mod every_sink;
 mod following;
 mod forward;
 mod framing;
