@@ -98,6 +98,27 @@ fn file_sink() {
     assert_eq!(lines_of(&output), texts(&log));
 }
 
+/// What a shipper that was killed in the middle of a write leaves in the file.
+#[test]
+fn file_sink_after_half_a_write() {
+    let place = Workplace::new();
+    let output = place.path().join("out.log");
+    let settings = Settings::bare(&place)
+        .flag("--include", place.log("*.log").to_str().unwrap())
+        .flag("--linger", "200ms")
+        .flag("--sink", "file")
+        .flag("--sink-url", &format!("file://{}", output.display()));
+    let mut log = Numbered::open(place.log("app.log"), "app");
+    log.lines(100);
+    settings.start().drain_ok();
+    log.lines(100);
+    let next = &log.written()[100].text;
+    let torn = fs::read_to_string(&output).unwrap() + next.split_at(next.len() / 2).0;
+    fs::write(&output, torn).unwrap();
+    settings.start().drain_ok();
+    assert_eq!(lines_of(&output), texts(&log));
+}
+
 #[test]
 fn blackhole_sink() {
     let place = Workplace::new();

@@ -1,22 +1,27 @@
 //! A file that is rotated by size.
 //!
-//! Records are appended; what an attempt wrote before it failed (a full disk) is cut off again, so
-//! that each attempt begins behind a whole record. A file that somebody moved away or deleted is
-//! begun anew under its name. Content is synced before a position that depends on it is saved, see
-//! [`Written`].
+//! Records are appended; what an attempt wrote before it failed (a full disk) is cut off again, and
+//! so is what a killed one left, so that each attempt begins behind a whole record. A file that
+//! somebody moved away or deleted is begun anew under its name. Content is synced before a position
+//! that depends on it is saved, see [`Written`].
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sidecar_runtime::StartError;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Answer, Refusal, blocking};
 use crate::batch::Records;
 use crate::config::FileConfig;
+
+/// Looked through for the end of the last whole record, from the end of a file. More than the
+/// longest record (16 MiB of control characters as JSON) is not what a killed shipper left.
+const TORN_BYTES_MAX: u64 = 128 * 1024 * 1024;
+const LOOK_BYTES: u64 = 64 * 1024;
 
 /// The file that was written last, to be synced before positions are saved.
 #[derive(Debug, Clone, Default)]
@@ -129,7 +134,33 @@ pub(crate) fn open_to_append(path: &Path) -> io::Result<(Arc<File>, u64)> {
         File::open(directory)?.sync_all()?;
     }
     let len = file.metadata()?.len();
-    Ok((Arc::new(file), len))
+    let whole = whole_records(path, len)?;
+    if whole < len {
+        warn!(file = %path.display(), bytes = len - whole, "Cutting off an unfinished record");
+        file.set_len(whole)?;
+    }
+    Ok((Arc::new(file), whole))
+}
+
+/// Where the last whole record ends. What a killed shipper wrote behind that was not acknowledged,
+/// and comes again.
+fn whole_records(path: &Path, len: u64) -> io::Result<u64> {
+    if len == 0 {
+        return Ok(0);
+    }
+    let file = File::open(path)?;
+    let mut block = Vec::new();
+    let mut end = len;
+    while end > 0 && len - end < TORN_BYTES_MAX {
+        let start = end.saturating_sub(LOOK_BYTES);
+        block.resize(usize::try_from(end - start).expect("LOOK_BYTES at most"), 0);
+        file.read_exact_at(&mut block, start)?;
+        if let Some(last) = memchr::memrchr(b'\n', &block) {
+            return Ok(start + last as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(if end == 0 { 0 } else { len })
 }
 
 /// Renames `out.log` to `out.log.1`, that to `out.log.2`, and so on; the oldest goes.
@@ -168,6 +199,26 @@ mod tests {
         assert_eq!(text("out.log.1"), "333333\n");
         assert_eq!(text("out.log.2"), "222222\n");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_record_that_was_not_finished_is_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.log");
+        let long = "x".repeat(200_000);
+        for (left, kept) in [
+            (String::new(), ""),
+            ("1\n".to_owned(), "1\n"),
+            ("1\n2".to_owned(), "1\n"),
+            ("12".to_owned(), ""),
+            (format!("1\n{long}"), "1\n"),
+            (long.clone(), ""),
+        ] {
+            fs::write(&path, &left).unwrap();
+            let (mut output, written) = output(dir.path(), u64::MAX, 1);
+            output.append(b"22\n", &written).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{kept}22\n"));
+        }
     }
 
     #[test]
