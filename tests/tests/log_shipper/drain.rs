@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use e2e::metrics;
 use e2e::pace::{SOON, holds_for, paced, wait_until};
 use e2e::shipper::Settings;
-use e2e::sink::{Answer, Sink};
+use e2e::sink::{Answer, Recording, Sink};
 use e2e::workplace::Workplace;
 use e2e::writer::Numbered;
 
@@ -104,6 +104,20 @@ fn c14_twenty_thousand_lines_then_sigterm() {
     log.lines(20_000);
     shipper.drain_ok();
     sink.account(&[&log]).assert_exactly_once();
+}
+
+/// Class 14: as much as a drain may have to read; how long it takes is for the bench to say.
+#[test]
+fn c14_a_hundred_megabytes_then_sigterm() {
+    let (place, sink) = (Workplace::new(), Sink::start_with(Recording::Counts));
+    let shipper = Settings::new(&place, &sink).flag("--shutdown-grace", "2m").start();
+    let mut log = Numbered::open(place.log("app.log"), "app");
+    log.set_padding("p".repeat(10_000));
+    log.lines(10_000);
+    assert!(log.file_bytes() > 100_000_000);
+    let (code, stderr) = shipper.drain(4 * SOON);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(sink.counts().lines, 10_000);
 }
 
 /// Class 14: a file that is created right before SIGTERM is found by the last scan.

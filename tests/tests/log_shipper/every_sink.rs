@@ -66,6 +66,7 @@ class!(last_line_without_an_end, all);
 class!(half_a_line_over_a_restart, all);
 class!(too_large_is_split, requests);
 class!(slow_receiver, answers);
+class!(memory_while_refused, answers);
 class!(refused_then_killed_over_tls:
     http Kind::Secured(Protocol::Ndjson),
     loki_protobuf Kind::Secured(Protocol::LokiProtobuf),
@@ -298,4 +299,19 @@ fn slow_receiver(receiver: Receiver) {
     log.lines(3 * LINES);
     shipper.drain_ok();
     receiver.account(&log).assert_exactly_once();
+}
+
+/// The file is the buffer: what waits for a sink is not in memory.
+fn memory_while_refused(mut receiver: Receiver) {
+    receiver.fail();
+    let mut log = receiver.writer();
+    log.set_padding("p".repeat(10_000));
+    let mut shipper = receiver.settings.start();
+    for _block in 0..20 {
+        log.lines(200);
+    }
+    assert!(log.file_bytes() > 40_000_000);
+    wait_retries(&shipper, 2.0);
+    let peak = shipper.process().rss_peak_bytes();
+    assert!(peak < 40 * 1024 * 1024, "{peak} bytes");
 }
