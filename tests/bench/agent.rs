@@ -44,6 +44,8 @@ pub(crate) enum To {
     Http(&'static str),
     /// An access log as its fields, to this sink.
     Parsed(&'static str),
+    /// Lines as they are, to this sink.
+    Plain(&'static str),
     /// Lines as they are.
     Tcp,
 }
@@ -100,6 +102,7 @@ impl To {
             To::Http("none") => "HTTP, JSON".to_owned(),
             To::Http(compression) => format!("HTTP, JSON, {compression}"),
             To::Parsed(sink) => format!("{sink}, parsed"),
+            To::Plain(sink) => sink.to_owned(),
             To::Tcp => "TCP".to_owned(),
         }
     }
@@ -168,6 +171,9 @@ impl Job<'_> {
                 .arg(format!("--sink-url=http://{}/", self.ports.http)),
             To::Parsed(sink) => command
                 .args(["--parse=combined", &format!("--sink={sink}")])
+                .arg(format!("--sink-url=http://{}/", self.ports.http)),
+            To::Plain(sink) => command
+                .arg(format!("--sink={sink}"))
                 .arg(format!("--sink-url=http://{}/", self.ports.http)),
             To::Tcp => panic!("log-shipper's syslog is not measured"),
         };

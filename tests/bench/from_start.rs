@@ -119,7 +119,7 @@ fn lines_delivered(job: &Job<'_>, intake: &Intake) -> Option<u64> {
     match job.to {
         To::Http(_) | To::Tcp | To::Pipe => Some(intake.lines()),
         To::File => Some(count_lines(File::open(job.output()).unwrap())),
-        To::Nothing | To::Null | To::NullJson | To::Parsed(_) => None,
+        To::Nothing | To::Null | To::NullJson | To::Parsed(_) | To::Plain(_) => None,
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
@@ -49,6 +49,9 @@ pub(crate) struct Intake {
     base: Instant,
     first_arrival: OnceLock<Instant>,
     lines: AtomicU64,
+    /// Every request is answered with 503.
+    is_away: AtomicBool,
+    refused: AtomicU64,
     stamped: Mutex<Stamped>,
 }
 
@@ -68,6 +71,8 @@ impl Default for Intake {
             base: Instant::now(),
             first_arrival: OnceLock::new(),
             lines: AtomicU64::new(0),
+            is_away: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
             stamped: Mutex::default(),
         }
     }
@@ -77,6 +82,16 @@ impl Intake {
     /// Lines so far, duplicates included.
     pub(crate) fn lines(&self) -> u64 {
         self.lines.load(Ordering::Acquire)
+    }
+
+    /// Whether requests are refused from now on.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Release);
+    }
+
+    /// Requests that were refused so far.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Acquire)
     }
 
     pub(crate) fn first_arrival(&self) -> Option<Instant> {
@@ -149,16 +164,23 @@ fn listen(current: &Arc<Mutex<Arc<Intake>>>, receive: fn(&Intake, TcpStream)) ->
     address
 }
 
-/// Requests until the connection ends; every one is accepted.
+/// Requests until the connection ends; every one is accepted unless the intake is away.
 fn receive_http(intake: &Intake, stream: TcpStream) {
     // What a bulk API says of documents that it took; others do not look at it.
     let accepted = answer(200, None, br#"{"errors":false}"#);
+    let away = answer(503, None, b"");
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
     let (mut body, mut decoded) = (Vec::new(), Vec::new());
     while let Ok(Some(request)) = read_request(&mut reader, &mut body) {
-        intake.take(request.decode(&body, &mut decoded).unwrap());
-        if writer.write_all(&accepted).is_err() {
+        let answer = if intake.is_away.load(Ordering::Acquire) {
+            intake.refused.fetch_add(1, Ordering::Release);
+            &away
+        } else {
+            intake.take(request.decode(&body, &mut decoded).unwrap());
+            &accepted
+        };
+        if writer.write_all(answer).is_err() {
             return;
         }
     }

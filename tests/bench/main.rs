@@ -18,9 +18,11 @@ mod following;
 mod from_start;
 mod idle;
 mod intake;
+mod outage;
 
 use std::time::Duration;
 
+use self::agent::Agent;
 use self::corpus::Corpus;
 use self::intake::Ports;
 
@@ -48,9 +50,9 @@ const QUICK: Scale = Scale {
     idle: Duration::from_secs(3),
     starts: 3,
 };
-const SECTIONS: [&str; 4] = ["from-start", "following", "idle", "first-line"];
+const SECTIONS: [&str; 5] = ["from-start", "following", "idle", "first-line", "outage"];
 const USAGE: &str = "bench-logs [--quick] [--rounds N] [--only AGENT] \
-                     [from-start | following | idle | first-line]...";
+                     [from-start | following | idle | first-line | outage]...";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -81,6 +83,9 @@ fn main() {
     }
     if wanted("first-line") {
         println!("{}", first_line::run(&request, &ports));
+    }
+    if wanted("outage") && Agent::LogShipper.name().contains(&request.only) {
+        println!("{}", outage::run(&request, &ports));
     }
 }
 
