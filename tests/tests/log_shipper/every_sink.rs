@@ -56,6 +56,8 @@ macro_rules! class {
 class!(refused_then_killed, all);
 class!(unanswered_then_killed, answers);
 class!(taken_then_killed, answers);
+class!(killed_at_any_time, all);
+class!(partly_taken_then_killed: elasticsearch ELASTICSEARCH);
 class!(away_for_eight_rotations, all);
 class!(told_to_come_back, requests);
 class!(refused_then_sigterm, all);
@@ -140,9 +142,43 @@ fn taken_then_killed(receiver: Receiver) {
     shipper.drain_ok();
     let account = receiver.account(&log);
     account.assert_nothing_lost();
-    // A bulk API knows its documents by file and offset.
-    let doubled = if sink.protocol() == Protocol::Bulk { 0 } else { taken };
+    let doubled = if receiver.knows_every_record() { 0 } else { taken };
     assert_eq!(account.doubled.len(), doubled, "{taken} were under way");
+}
+
+/// Class 1: in the middle of work, again and again.
+fn killed_at_any_time(receiver: Receiver) {
+    let mut log = receiver.writer();
+    let mut shipper = Some(receiver.settings.start());
+    paced(24, Duration::from_millis(40), |round| {
+        log.lines(200);
+        if round % 4 == 3 {
+            shipper.take().unwrap().kill9();
+            shipper = Some(receiver.settings.start());
+        }
+    });
+    receiver.wait_all(&log);
+    shipper.unwrap().drain_ok();
+    let account = receiver.account(&log);
+    account.assert_nothing_lost();
+    if receiver.knows_every_record() {
+        account.assert_exactly_once();
+    }
+}
+
+/// Class 1: of each request some records were taken and others are to come again.
+fn partly_taken_then_killed(receiver: Receiver) {
+    receiver.sink().set(Answer::Busy(3));
+    let mut log = receiver.writer();
+    let shipper = receiver.settings.start();
+    log.lines(LINES);
+    receiver.sink().wait_records(LINES / 2, SOON);
+    shipper.kill9();
+    receiver.sink().set(Answer::Ok);
+    let shipper = receiver.settings.start();
+    receiver.wait_all(&log);
+    shipper.drain_ok();
+    receiver.account(&log).assert_once_in_any_order();
 }
 
 /// Class 3: the writer keeps one old file, the sink is away for eight.

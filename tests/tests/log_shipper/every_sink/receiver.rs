@@ -88,6 +88,11 @@ impl Receiver {
         sink
     }
 
+    /// A bulk API knows its documents by file and offset, so none is there twice.
+    pub(super) fn knows_every_record(&self) -> bool {
+        matches!(&self.inner, Inner::Sink(sink) if sink.protocol() == Protocol::Bulk)
+    }
+
     /// Takes nothing from now on.
     pub(super) fn fail(&mut self) {
         match &mut self.inner {
