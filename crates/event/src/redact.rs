@@ -15,6 +15,7 @@ mod bearer;
 mod card;
 mod custom;
 mod email;
+mod escapes;
 mod ip;
 mod scan;
 mod url;
@@ -24,7 +25,6 @@ use std::ops::Range;
 use std::str::FromStr;
 
 pub use self::custom::{Custom, CustomError};
-use crate::{Fields, Value};
 
 /// A kind of text that is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,8 +141,18 @@ impl Redactor {
     }
 
     /// The text without what is looked for; borrowed if it has nothing of that. What was valid
-    /// UTF-8 stays so, but for what a pattern of one's own cuts.
+    /// UTF-8 stays so, but for what a pattern of one's own cuts. What only shows once the escapes
+    /// of JSON are decoded is found too; they are decoded then.
     pub fn redact<'a>(&self, text: &'a [u8], tally: &mut Tally) -> Cow<'a, [u8]> {
+        let redacted = self.pass(text, tally);
+        let Some(plain) = escapes::decoded(&redacted) else { return redacted };
+        match self.pass(&plain, tally) {
+            Cow::Borrowed(_same) => redacted,
+            Cow::Owned(changed) => Cow::Owned(changed),
+        }
+    }
+
+    fn pass<'a>(&self, text: &'a [u8], tally: &mut Tally) -> Cow<'a, [u8]> {
         let mut text = Cow::Borrowed(text);
         for custom in &self.custom {
             if let Some(changed) = custom.replace(&text, &mut tally.custom) {
@@ -155,46 +165,6 @@ impl Redactor {
             }
         }
         text
-    }
-
-    /// The same for text.
-    pub fn redact_text<'a>(&self, text: &'a str, tally: &mut Tally) -> Cow<'a, str> {
-        match self.redact(text.as_bytes(), tally) {
-            Cow::Borrowed(_) => Cow::Borrowed(text),
-            Cow::Owned(bytes) => Cow::Owned(match String::from_utf8(bytes) {
-                Ok(text) => text,
-                Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-            }),
-        }
-    }
-
-    /// The same for the message and all values. A value that changes is text afterwards, whatever
-    /// it was.
-    pub fn redact_fields(&self, fields: &mut Fields<'_>, tally: &mut Tally) {
-        if let Some(message) = &mut fields.message
-            && let Some(changed) = self.changed(message, tally)
-        {
-            *message = Cow::Owned(changed);
-        }
-        for (_, value) in fields.entries_mut() {
-            let changed = match value {
-                Value::Text(text) => self.changed(text, tally),
-                Value::Integer(_) | Value::Number(_) | Value::Json(_) => {
-                    self.changed(&value.text(), tally)
-                }
-                Value::Bool(_) | Value::Null => None,
-            };
-            if let Some(changed) = changed {
-                *value = Value::Text(Cow::Owned(changed));
-            }
-        }
-    }
-
-    fn changed(&self, text: &str, tally: &mut Tally) -> Option<String> {
-        match self.redact_text(text, tally) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(changed) => Some(changed),
-        }
     }
 }
 

@@ -252,31 +252,17 @@ fn settings_that_are_refused() {
     }
 }
 
+/// PHP writes slashes like that, and Go and Java other characters.
 #[test]
-fn values_become_text_when_they_change() {
-    let mut fields = Fields::default();
-    fields.message = Some("from a@b.org".into());
-    fields.push("addr", Value::from("10.0.0.1"));
-    fields.push("status", Value::Integer(200));
-    fields.push("pan", Value::Integer(4_111_111_111_111_111));
-    fields.push("user", Value::Json(r#"{"mail":"a@b.org"}"#));
-    fields.push("deep", Value::Json(r#"{"status":1}"#));
-    let mut tally = Tally::default();
-    all().redact_fields(&mut fields, &mut tally);
-    assert_eq!(fields.message.as_deref(), Some("from [email]"));
-    let values: Vec<_> = fields.entries().iter().map(|(_, value)| value.clone()).collect();
-    assert_eq!(
-        values,
-        [
-            Value::from("[ipv4]"),
-            Value::Integer(200),
-            Value::from("[card]"),
-            Value::from(r#"{"mail":"[email]"}"#),
-            Value::Json(r#"{"status":1}"#),
-        ]
-    );
-    assert_eq!(
-        (tally.of(Preset::Email), tally.of(Preset::Ipv4), tally.of(Preset::Card)),
-        (2, 1, 1)
-    );
+fn escapes_of_json_hide_nothing() {
+    for (text, expected) in [
+        (r#"{"u":"https:\/\/user:hunter2@db\/x"}"#, r#"{"u":"https://[credentials]@db/x"}"#),
+        (r#"{"u":"joe\u0040example.org\n"}"#, r#"{"u":"[email]\n"}"#),
+        (r#"{"a":{"b":["Bearer\u0020abcdefgh12"]}}"#, r#"{"a":{"b":["Bearer [token]"]}}"#),
+        (r#"{"log":"{\"u\":\"joe\\u0040example.org\"}"}"#, r#"{"log":"{\"u\":\"[email]\"}"}"#),
+        (r#"{"u":"10.0.0.1 https:\/\/a\/b"}"#, r#"{"u":"[ipv4] https:\/\/a\/b"}"#),
+        (r#"{"u":"https:\/\/a\/b"}"#, r#"{"u":"https:\/\/a\/b"}"#),
+    ] {
+        assert_eq!(redact(&all(), text), expected);
+    }
 }
