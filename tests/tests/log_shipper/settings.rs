@@ -132,6 +132,7 @@ fn settings_that_do_not_fit_the_sink_are_refused() {
         ("forward", "tcp://host", "--compression", "zstd"),
         ("forward", "tcp://host", "--basic-auth-file", "/login"),
         ("forward", "tcp://host", "--bearer-token-file", "/token"),
+        ("elasticsearch", "http://host", "--index", "Logs-App"),
         ("syslog", "tcp://host", "--compression", "gzip"),
         ("syslog", "udp://host", "--format", "json"),
         ("syslog", "tls://host", "--basic-auth-file", "/login"),

@@ -23,6 +23,9 @@ use crate::compress::Codec;
 const LOKI_PATH: &str = "/loki/api/v1/push";
 /// The same for OTLP.
 const OTLP_PATH: &str = "/v1/logs";
+/// What a bulk API is asked to say.
+const BULK_ANSWER: &str =
+    "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
 
 #[derive(Debug)]
 pub(crate) enum SinkConfig {
@@ -141,7 +144,10 @@ pub(super) fn sink(
         }
         Kind::Http | Kind::Loki | Kind::Bulk | Kind::Otlp | Kind::Forward | Kind::Syslog => {}
     }
+    let is_named =
+        kind != Kind::Bulk || rejections.parse("index", &args.index, index_name).is_some();
     let endpoint = required_url(url, rejections, |text| endpoint(kind, text, &args.index));
+    let endpoint = endpoint.filter(|_| is_named);
     let tls = tls(args, rejections);
     let labels_fit = labels.is_some_and(|labels| do_labels_fit(kind, labels, rejections));
     if matches!(kind, Kind::Forward | Kind::Syslog) {
@@ -180,16 +186,37 @@ fn endpoint(kind: Kind, text: &str, index: &str) -> Result<Endpoint, String> {
     }
     let parse = |text: &str| Endpoint::from_str(text).map_err(|error| error.to_string());
     let typed = parse(text)?;
-    let base = text.trim_end_matches('/');
+    let (base, query) = text.split_once('?').unwrap_or((text, ""));
+    let (base, query) = (base.trim_end_matches('/'), query.split('&'));
+    let query: Vec<&str> = query.filter(|parameter| !parameter.is_empty()).collect();
+    let with = |path: &str, own: &[&str]| {
+        let query = [&query[..], own].concat().join("&");
+        let mark = if query.is_empty() { "" } else { "?" };
+        parse(&format!("{base}{path}{mark}{query}"))
+    };
+    let has_path = !matches!(typed.target().path(), "" | "/");
     match kind {
-        Kind::Loki if typed.target() == "/" => parse(&format!("{base}{LOKI_PATH}")),
-        Kind::Otlp if typed.target() == "/" => parse(&format!("{base}{OTLP_PATH}")),
+        Kind::Loki if !has_path => with(LOKI_PATH, &[]),
+        Kind::Otlp if !has_path => with(OTLP_PATH, &[]),
         // Of each document only what is looked at.
-        Kind::Bulk => parse(&format!(
-            "{base}/{index}/_bulk?filter_path=errors,items.*.status,items.*.error.type,\
-             items.*.error.reason"
-        )),
+        Kind::Bulk => with(&format!("/{index}/_bulk"), &[BULK_ANSWER]),
         _ => Ok(typed),
+    }
+}
+
+/// Reads the name of an index or data stream by the rules of the servers.
+fn index_name(text: &str) -> Result<(), &'static str> {
+    const BYTES_MAX: usize = 255;
+    let is_bad =
+        |it: char| it.is_uppercase() || it.is_whitespace() || r#"\/*?"<>|,#:"#.contains(it);
+    match text {
+        "" | "." | ".." => Err("an index has a name, which is neither . nor .."),
+        _ if text.contains(is_bad) => {
+            Err("an index has no capitals, spaces or \\ / * ? \" < > | , # :")
+        }
+        _ if text.starts_with(['-', '_', '+']) => Err("an index does not begin with - _ or +"),
+        _ if text.len() > BYTES_MAX => Err("the name of an index has up to 255 bytes"),
+        _ => Ok(()),
     }
 }
 
@@ -339,4 +366,38 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     let mut value = HeaderValue::from_str(value.trim()).or(Err("not a header value"))?;
     value.set_sensitive(true);
     Ok((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_go_before_the_query() {
+        let bulk = format!("/logs/_bulk?{BULK_ANSWER}");
+        let with_pipeline = format!("/es/logs/_bulk?pipeline=p&{BULK_ANSWER}");
+        for (kind, text, expected) in [
+            (Kind::Bulk, "http://es:9200", &*bulk),
+            (Kind::Bulk, "http://es:9200/", &bulk),
+            (Kind::Bulk, "http://es:9200/es/?pipeline=p", &with_pipeline),
+            (Kind::Loki, "http://loki:3100", "/loki/api/v1/push"),
+            (Kind::Loki, "http://loki:3100/?a=1", "/loki/api/v1/push?a=1"),
+            (Kind::Loki, "http://loki:3100/own?a=1", "/own?a=1"),
+            (Kind::Otlp, "http://otel:4318?a=1", "/v1/logs?a=1"),
+            (Kind::Http, "http://host/in?a=1", "/in?a=1"),
+        ] {
+            assert_eq!(endpoint(kind, text, "logs").unwrap().target(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_index_has_a_name_that_servers_take() {
+        for name in ["logs-log_shipper-default", "a", ".own", "logs-2026.11.23"] {
+            assert_eq!(index_name(name), Ok(()), "{name}");
+        }
+        for name in ["", ".", "..", "Logs", "a/b", "a?b", "a b", "-a", "_a", "+a", "a,b", "a#b"] {
+            assert!(index_name(name).is_err(), "{name}");
+        }
+        assert!(index_name(&"a".repeat(256)).is_err());
+    }
 }

@@ -20,7 +20,7 @@ use self::order::{Holding, Step};
 pub use self::readers::Acknowledged;
 use super::Tailer;
 use crate::cursor::Cursor;
-use crate::identity::{self, Inode, Prefix};
+use crate::identity::{self, Look, Prefix};
 use crate::roster::FileId;
 
 /// A rotated file is left alone until nobody has written to it for so long.
@@ -152,21 +152,23 @@ impl Tailer {
 
     fn give_up(&mut self, id: FileId, how: AfterShip, unacknowledged: bool, sum: &mut Reclaimed) {
         let Some(cursor) = self.roster.get(id) else { return };
+        if how == AfterShip::Delete && self.hole_bytes(id, cursor) > 0 && self.may_punch(id, sum) {
+            // It is held open for a while yet, and so may its writer: the disk is free at once.
+            self.free_beginning(id, sum);
+        }
+        let Some(cursor) = self.roster.get(id) else { return };
+        // As late as can be: another rotation may give the name to another file.
         let Ok(look) = identity::look_at(&cursor.path) else { return };
         let lag = look.size.saturating_sub(self.needed_from(cursor));
         if look.inode != cursor.inode || (lag > 0 && !unacknowledged) {
             return;
         }
-        let (path, inode) = (cursor.path.clone(), cursor.inode);
-        if how == AfterShip::Delete && self.hole_bytes(id, cursor) > 0 && self.may_punch(id, sum) {
-            // It is held open for a while yet, and so may its writer: the disk is free at once.
-            self.free_beginning(id, sum);
-        }
+        let path = cursor.path.clone();
         let file = path.display();
         let result = match how {
             AfterShip::Keep => return,
             AfterShip::Delete => fs::remove_file(&path),
-            AfterShip::Truncate => truncate(&path, &inode),
+            AfterShip::Truncate => truncate(&path, &look),
         };
         match result {
             Ok(()) => {
@@ -176,6 +178,8 @@ impl Tailer {
                 sum.unacknowledged_bytes += lag;
                 self.on_given_up(id, how, lag);
             }
+            // It has just gone elsewhere, or somebody wrote to it: the next time tells.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 if !std::mem::replace(&mut self.reclaim_was_refused, true) {
                     warn!(%file, %error, "No right to reclaim a rotated file");
@@ -208,10 +212,11 @@ fn rests(it: &Cursor, now: Instant) -> bool {
         && (it.writers.are_gone() || now.duration_since(it.grew) >= ROTATED_QUIET)
 }
 
-/// Empties the file if the path still leads to it.
-fn truncate(path: &Path, inode: &Inode) -> io::Result<()> {
+/// Empties the file if the path still leads to it and nothing was appended.
+fn truncate(path: &Path, look: &Look) -> io::Result<()> {
     let file = File::options().write(true).open(path)?;
-    if identity::look(&file)?.inode != *inode {
+    let now = identity::look(&file)?;
+    if (now.inode, now.size) != (look.inode, look.size) {
         return Err(io::ErrorKind::NotFound.into());
     }
     file.set_len(0)
