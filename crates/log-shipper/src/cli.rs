@@ -162,7 +162,8 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
 
-    /// Let each record carry an id of file, offset and content, by which a receiver knows duplicates
+    /// Let each record carry an id of file, offset and content, by which a receiver knows
+    /// duplicates
     #[arg(long)]
     pub(crate) record_id: bool,
 

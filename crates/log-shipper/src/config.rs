@@ -6,6 +6,7 @@
 mod pod;
 mod processing;
 mod quarantine;
+mod room;
 mod sink;
 mod stream;
 
@@ -13,7 +14,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use event::multiline::Joiner;
-use rustix::process::Signal;
 use sidecar_runtime::{Rejections, Section, setting};
 use tail::{AfterShip, From, Globs, LongLines};
 
@@ -35,8 +35,6 @@ use crate::sink::{BulkRecorder, ForwardRecorder, LokiRecorder, OtlpRecorder, Sys
 const LINE_BYTES_MIN: u64 = 64;
 /// The largest: a batch holds at least one line.
 const LINE_BYTES_MAX: u64 = 16 << 20;
-/// The smallest size at which a log is rotated.
-const ROTATE_AT_MIN: u64 = 64 << 10;
 
 /// The sinks and what each does, the settings in effect.
 #[derive(Debug)]
@@ -97,14 +95,7 @@ pub(crate) fn configure_sections(
     if to_stdout > 1 {
         rejections.reject("sinks", "stdout", "more than one writes to standard output");
     }
-    if args.after_ship.is_some()
-        || args.reclaim
-        || args.max_dir_bytes.is_some()
-        || args.rotate_at.is_some()
-    {
-        let reason = "room is not reclaimed for several sinks yet";
-        rejections.reject("sinks", "after-ship, reclaim, max-dir-bytes, rotate-at", reason);
-    }
+    room::of_several(&args, &sections, rejections);
     let own = quarantine::own_files(sections.iter().map(|section| &section.args));
     let mut sinks = Vec::new();
     for section in sections {
@@ -181,8 +172,8 @@ fn configure(args: Args, own: &[String], rejections: &mut Rejections) -> Option<
         &args.on_full,
         setting::one_of(&[("block", OnFull::Block), ("drop-oldest", OnFull::DropOldest)]),
     );
-    let room = room(&args, from, rejections);
-    let rotation = rotation(&args, rejections);
+    let room = room::room(&args, from, rejections);
+    let rotation = room::rotation(&args, rejections);
     Some(Config {
         globs: globs?,
         from: from?,
@@ -209,34 +200,6 @@ fn configure(args: Args, own: &[String], rejections: &mut Rejections) -> Option<
     })
 }
 
-/// What is done with files that are shipped, and how many bytes all may take.
-fn room(
-    args: &Args,
-    from: Option<From>,
-    rejections: &mut Rejections,
-) -> Option<(AfterShip, Option<u64>)> {
-    let choices = [
-        ("keep", AfterShip::Keep),
-        ("delete", AfterShip::Delete),
-        ("truncate", AfterShip::Truncate),
-    ];
-    let after_ship = optional(args.after_ship.as_deref(), |text| {
-        rejections.parse("after-ship", text, setting::one_of(&choices))
-    });
-    let bytes_max = optional(args.max_dir_bytes.as_deref(), |text| {
-        rejections.parse("max-dir-bytes", text, setting::bytes)
-    });
-    let by_default = if args.reclaim { AfterShip::Delete } else { AfterShip::Keep };
-    let after_ship = after_ship?.unwrap_or(by_default);
-    let deletes = args.reclaim || after_ship != AfterShip::Keep || args.max_dir_bytes.is_some();
-    if from == Some(From::End) && deletes {
-        let reason = "what was there before would be deleted and was never shipped: \
-                      not with reclaim, after-ship or max-dir-bytes";
-        rejections.reject("from", &args.from, reason);
-    }
-    Some((after_ship, bytes_max?))
-}
-
 fn ending(args: &Args, rejections: &mut Rejections) -> Option<Ending> {
     let file = optional(args.exit_when_file.as_deref(), |text| {
         rejections.parse("exit-when-file", text, |text| match text {
@@ -248,30 +211,6 @@ fn ending(args: &Args, rejections: &mut Rejections) -> Option<Ending> {
         rejections.parse("exit-when-process", text, name_of_process)
     });
     Some(Ending { file: file?, process: process? })
-}
-
-fn rotation(args: &Args, rejections: &mut Rejections) -> Option<Option<RotationConfig>> {
-    let choices = [("USR1", Signal::USR1), ("USR2", Signal::USR2), ("HUP", Signal::HUP)];
-    let signal = rejections.parse("rotate-signal", &args.rotate_signal, setting::one_of(&choices));
-    let at_bytes = optional(args.rotate_at.as_deref(), |text| {
-        rejections.parse("rotate-at", text, |text| match setting::bytes(text) {
-            Ok(bytes) if bytes < ROTATE_AT_MIN => {
-                Err(format!("expected at least {ROTATE_AT_MIN} bytes"))
-            }
-            other => other.map_err(|error| error.to_string()),
-        })
-    });
-    let process = optional(args.rotate_process.as_deref(), |text| {
-        rejections.parse("rotate-process", text, name_of_process)
-    });
-    match (&args.rotate_at, &args.rotate_process) {
-        (Some(text), None) => rejections.reject("rotate-at", text, "rotate-process is missing"),
-        (None, Some(text)) => rejections.reject("rotate-process", text, "rotate-at is missing"),
-        _ => {}
-    }
-    let (signal, at_bytes, process) = (signal?, at_bytes?, process?);
-    let both = at_bytes.zip(process);
-    Some(both.map(|(at_bytes, process)| RotationConfig { at_bytes, process, signal }))
 }
 
 /// An absent setting is fine, a bad one is not.

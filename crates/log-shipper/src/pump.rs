@@ -15,6 +15,7 @@ mod drain;
 mod ending;
 mod handing;
 mod joining;
+mod readers;
 mod reading;
 mod reclaim;
 mod writing;
@@ -30,10 +31,11 @@ use tracing::{info, warn};
 
 pub(crate) use self::ending::Agreement;
 pub(crate) use self::joining::Joining;
+pub(crate) use self::readers::Readers;
 pub(crate) use self::writing::{Way, Writing};
 use crate::account::Accounts;
 use crate::batch::Batch;
-use crate::config::OnFull;
+use crate::config::{Config, OnFull};
 use crate::delivery::Report;
 use crate::keeper::{self, Keeper};
 use crate::metrics::{DropReason, GroupMetrics, Metrics};
@@ -61,6 +63,21 @@ pub(crate) struct Policy {
     pub(crate) dir_bytes_max: Option<u64>,
 }
 
+impl Policy {
+    pub(crate) fn of(config: &Config) -> Policy {
+        Policy {
+            batch_wait: config.batch_wait,
+            linger: config.linger,
+            once: config.once,
+            exit_when_idle: config.exit_when_idle,
+            on_full: config.on_full,
+            reclaim: config.reclaim,
+            after_ship: config.after_ship,
+            dir_bytes_max: config.dir_bytes_max,
+        }
+    }
+}
+
 pub(crate) struct Pump {
     pub(crate) policy: Policy,
     pub(crate) tailer: Tailer,
@@ -72,6 +89,7 @@ pub(crate) struct Pump {
     pub(crate) rotation: Option<Rotation>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) agreement: Agreement,
+    pub(crate) readers: Readers,
     pub(crate) reloads: Reloads,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) groups: Vec<GroupMetrics>,
@@ -364,6 +382,7 @@ impl Pump {
         let waiting = i64::try_from(self.state.filling.bytes()).unwrap_or(i64::MAX);
         self.metrics.batch_bytes.set(waiting);
         self.state.accounts.forget_gone(&self.tailer);
+        self.tell_the_leader();
     }
 }
 

@@ -9,7 +9,7 @@ use sidecar_runtime::{
     Context, Lifecycle, Outcome, Rejections, Section, Sidecar, StartError, Subcommand, Tool,
 };
 use tail::{LoadWarning, Punching, Settings, StateDir, StateDirError, Tailer};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::batch::Batch;
@@ -19,7 +19,7 @@ use crate::delivery::{Delivery, Report};
 use crate::keeper::Keeper;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
-use crate::pump::{Agreement, Joining, Policy, Pump, State, Way};
+use crate::pump::{Agreement, Joining, Policy, Pump, Readers, State, Way};
 use crate::quarantine::Quarantine;
 use crate::rotation::Rotation;
 use crate::sink::Sink;
@@ -57,6 +57,7 @@ struct Pipeline {
 struct Lent {
     metrics: Arc<Metrics>,
     agreement: Agreement,
+    readers: Readers,
     open_files_max: usize,
     lifecycle: Lifecycle,
 }
@@ -96,13 +97,14 @@ impl Sidecar for LogShipper {
         let Context { lifecycle, registry, .. } = context;
         let names: Vec<_> = configs.sinks.iter().map(|(name, _)| name.as_deref()).collect();
         let metrics = Metrics::register(&registry, &names);
-        let agreements = Agreement::among(names.len());
+        let agreements = Agreement::among(names.len()).zip(Readers::among(names.len()));
         let open_files_max = (open_files_max() / names.len()).max(OPEN_FILES_MIN);
         let mut pipelines = Vec::new();
-        for (((name, config), metrics), agreement) in
+        for (((name, config), metrics), (agreement, readers)) in
             configs.sinks.into_iter().zip(metrics).zip(agreements)
         {
-            let lent = Lent { metrics, agreement, open_files_max, lifecycle: lifecycle.clone() };
+            let lifecycle = lifecycle.clone();
+            let lent = Lent { metrics, agreement, readers, open_files_max, lifecycle };
             pipelines.push(Pipeline::start(name, config, lent)?);
         }
         configs.ending.watch(&lifecycle);
@@ -118,9 +120,9 @@ impl Sidecar for LogShipper {
 
 impl Pipeline {
     fn start(name: Option<String>, config: Config, lent: Lent) -> Result<Pipeline, StartError> {
-        let Lent { metrics, agreement, open_files_max, lifecycle } = lent;
+        let Lent { metrics, agreement, readers, open_files_max, lifecycle } = lent;
         let groups = config.globs.groups().map(|pattern| metrics.group(pattern)).collect();
-        let punching = punching(&config);
+        let (punching, policy) = (punching(&config), Policy::of(&config));
         let sink = Sink::open(config.sink)?;
         let state_dir = state_dir(config.state_dir.as_deref(), name.as_deref())?.map(Arc::new);
         let keeper = state_dir.as_ref().map(|state_dir| {
@@ -135,24 +137,17 @@ impl Pipeline {
             punching,
             ..Settings::new(config.globs)
         };
-        let wake = Arc::new(Notify::new());
+        let wake = readers.wake();
         let woken = Arc::clone(&wake);
-        let (tailer, warning) =
+        let (mut tailer, warning) =
             Tailer::open(settings, state_dir.as_deref(), move || woken.notify_one());
         if let Some(warning) = warning {
             warn_of(&warning);
         }
+        if let Some(others) = readers.others() {
+            tailer.hold_for(others);
+        }
         info!(sink = name, files = tailer.backlog().files_known, "Following");
-        let policy = Policy {
-            batch_wait: config.batch_wait,
-            linger: config.linger,
-            once: config.once,
-            exit_when_idle: config.exit_when_idle,
-            on_full: config.on_full,
-            reclaim: config.reclaim,
-            after_ship: config.after_ship,
-            dir_bytes_max: config.dir_bytes_max,
-        };
         let metadata =
             Metadata::new(config.metadata, metrics.metadata_errors.clone(), Instant::now());
         let (batches, batches_rx) = mpsc::channel(1);
@@ -179,6 +174,7 @@ impl Pipeline {
             keeper,
             lifecycle,
             agreement,
+            readers,
             rotation: config.rotation.map(Rotation::new),
             reloads,
             metrics,

@@ -19,7 +19,7 @@ use crate::subject::Subject;
 const BEGIN: &str = "<!-- metrics -->\n";
 const END: &str = "<!-- /metrics -->\n";
 /// Flags of subcommands, which the main help does not show.
-const OTHER_FLAGS: [&str; 4] = ["ready", "json", "lines", "prefix"];
+const OTHER_FLAGS: [&str; 5] = ["ready", "json", "lines", "prefix", "test"];
 /// Some metrics appear with the first event.
 const EVENTS: Duration = Duration::from_secs(5);
 

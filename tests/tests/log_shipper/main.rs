@@ -27,6 +27,7 @@ mod polling;
 mod processing;
 mod quarantine;
 mod reclaim;
+mod reclaim_several;
 mod rotate_at;
 mod rotation;
 mod secured;

@@ -1,8 +1,9 @@
 //! Escapes of JSON that hide what is looked for.
 //!
-//! In: bytes, which may be JSON. Out: the same with `\/` and `\u0040` and their like as the characters
-//! that a receiver makes of them. Quotes, backslashes and control characters stay escaped, so JSON
-//! stays JSON of the same meaning. JSON within a string of JSON has more backslashes; all of them go.
+//! In: bytes, which may be JSON. Out: the same with `\/` and `\u0040` and their like as the
+//! characters that a receiver makes of them. Quotes, backslashes and control characters stay
+//! escaped, so JSON stays JSON of the same meaning. JSON within a string of JSON has more
+//! backslashes; all of them go.
 
 /// None if there are no such escapes.
 pub(super) fn decoded(text: &[u8]) -> Option<Vec<u8>> {

@@ -7,7 +7,7 @@ use tail::{AfterShip, Reclaimed};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Pump, now};
+use super::{Policy, Pump, now};
 use crate::config::OnFull;
 
 /// Between two looks at what can be deleted.
@@ -17,19 +17,22 @@ impl Pump {
     /// With `--reclaim`, makes holes where enough is acknowledged. At the start, when nothing is,
     /// it finds out whether it may.
     pub(super) fn punch(&mut self) {
-        if self.policy.reclaim {
+        if self.policy.reclaim && self.readers.leads() {
             let reclaimed = self.tailer.punch();
             self.count(&reclaimed);
         }
     }
 
     pub(super) fn reclaim_if_due(&mut self) {
-        let active =
-            self.policy.after_ship != AfterShip::Keep || self.policy.dir_bytes_max.is_some();
-        if !active || Instant::now() < self.state.reclaim_at {
+        let is_due = Instant::now() >= self.state.reclaim_at;
+        if !self.makes_room() || !self.readers.leads() || !is_due {
             return;
         }
         self.state.reclaim_at = Instant::now() + RECLAIM_INTERVAL;
+        if let Some(others) = self.readers.others() {
+            self.tailer.hold_for(others);
+            self.punch();
+        }
         let mut reclaimed = self.tailer.reclaim(self.policy.after_ship, now());
         if let Some(bytes_max) = self.policy.dir_bytes_max {
             let unacknowledged = self.policy.on_full == OnFull::DropOldest;
@@ -44,8 +47,14 @@ impl Pump {
         self.count(&reclaimed);
     }
 
+    pub(super) fn makes_room(&self) -> bool {
+        let Policy { reclaim, after_ship, dir_bytes_max, .. } = &self.policy;
+        *reclaim || *after_ship != AfterShip::Keep || dir_bytes_max.is_some()
+    }
+
     pub(super) fn rotate_if_due(&mut self) {
         if let Some(rotation) = &mut self.rotation
+            && self.readers.leads()
             && !self.lifecycle.is_draining()
         {
             let errors = rotation.act(&self.tailer, now());

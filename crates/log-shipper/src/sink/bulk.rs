@@ -39,9 +39,9 @@ const OBJECTS: [&str; 3] = ["kubernetes", "orchestrator", "container"];
 
 /// Where an answer says whether there were errors.
 const HEAD_BYTES: usize = 100;
-/// Errors that are of the document whatever else is wrong. Others (an index that is closed, too many
-/// shards, a pipeline that is not there) have the same status, 400, and may be of the target: they
-/// are only if nothing else was taken either.
+/// Errors that are of the document whatever else is wrong. Others (an index that is closed, too
+/// many shards, a pipeline that is not there) have the same status, 400, and may be of the target:
+/// they are only if nothing else was taken either.
 const OF_DOCUMENT: [&str; 3] =
     ["mapper_parsing_exception", "document_parsing_exception", "strict_dynamic_mapping_exception"];
 

@@ -2,8 +2,8 @@
 //!
 //! The labels (`service.name=web`) and the pod are attributes of the resource, the path of the file
 //! is one of each record, by the semantic conventions. A head is the attributes of a resource.
-//! Nothing parses the line yet, so a record has its text as body, the time at which it was read,
-//! and no severity.
+//! What was parsed of a line gives its record time, severity, attributes and body; else the body is
+//! the line and the time that at which it was read.
 //!
 //! An answer of 200 may say that some records were refused for good, and how many, but not which:
 //! they are counted as dropped. 400 means that they cannot be read at all.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Tailer;
+use super::punch::find_hole;
 use super::reading::partial_is_due;
 use crate::copies;
 use crate::cursor::{Cursor, Event, State};
@@ -76,7 +77,10 @@ impl Tailer {
             let original = original.filter(|it| it.generation == suspect.generation);
             let rests = now.duration_since(suspect.grew) >= COPY_QUIET;
             let start = match original {
-                Some(original) => start_of_copy(cursor, original, rests),
+                Some(original) => {
+                    let punches = self.punches(original.source.group);
+                    start_of_copy(cursor, original, rests, punches)
+                }
                 None => Some(Mark::START),
             };
             match start {
@@ -141,8 +145,9 @@ impl Tailer {
     }
 }
 
-/// Where to begin a file that may be a copy of `original`; `None` while that cannot be told.
-fn start_of_copy(copy: &Cursor, original: &Cursor, rests: bool) -> Option<Mark> {
+/// Where to begin a file that may be a copy of `original`; `None` while that cannot be told. With
+/// `punches`, holes in the original are made by this process, perhaps by another reader.
+fn start_of_copy(copy: &Cursor, original: &Cursor, rests: bool, punches: bool) -> Option<Mark> {
     let (Some(file), Some(original_file)) = (&copy.file, &original.file) else {
         return Some(Mark::START);
     };
@@ -167,7 +172,9 @@ fn start_of_copy(copy: &Cursor, original: &Cursor, rests: bool) -> Option<Mark> 
         (same_up_to(read).is_none() || (rests && is_all)).then_some(Mark::START)
     } else {
         // Under a hole nothing can be compared any more; all of that was read.
-        let is_punched = original.hole.end() > size.saturating_sub(MARK_BYTES_MAX as u64);
+        let others = find_hole(original_file, original.size).map_or(0, |(_start, end)| end);
+        let hole_end = original.hole.end().max(if punches { others } else { 0 });
+        let is_punched = hole_end > size.saturating_sub(MARK_BYTES_MAX as u64);
         let same = if is_punched { Mark::read(file, size).ok() } else { same_up_to(size) };
         match same {
             // All of it was read from the original: a backup, or a copy made at rest.
