@@ -38,11 +38,6 @@ impl<'a> Fields<'a> {
         &self.entries
     }
 
-    /// The same, for filters that change values or drop entries.
-    pub fn entries_mut(&mut self) -> &mut Vec<(Key<'a>, Value<'a>)> {
-        &mut self.entries
-    }
-
     /// The first field of this name; a known name may be given in any of its vocabularies.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {

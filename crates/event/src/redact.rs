@@ -9,13 +9,14 @@
 //! What cannot be told from something harmless is taken out: a version with four parts is an
 //! address. What a form alone does not show (a name, a password in a sentence) stays; there are
 //! patterns of one's own for that, which come first and see the text as it was. The marks are plain
-//! words, so a JSON line stays one, unless a card number stands in it as a bare number.
+//! words, so a JSON line stays one, unless a card number stands in it as a bare number. Receivers
+//! decode escapes of JSON, so what these hide is taken out as well, at any place of any text.
 
 mod bearer;
 mod card;
 mod custom;
 mod email;
-mod escapes;
+mod escape;
 mod ip;
 mod scan;
 mod url;
@@ -25,6 +26,10 @@ use std::ops::Range;
 use std::str::FromStr;
 
 pub use self::custom::{Custom, CustomError};
+
+/// Strings within strings that are looked into: a line of a program that logs JSON, in the log of a
+/// container engine, and one more.
+const NESTED_MAX: usize = 3;
 
 /// A kind of text that is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -123,6 +128,13 @@ impl Tally {
     pub fn is_empty(&self) -> bool {
         *self == Tally::default()
     }
+
+    fn add(&mut self, other: &Tally) {
+        for (sum, more) in self.presets.iter_mut().zip(other.presets) {
+            *sum += more;
+        }
+        self.custom += other.custom;
+    }
 }
 
 /// Replaces what it was told to look for.
@@ -141,30 +153,55 @@ impl Redactor {
     }
 
     /// The text without what is looked for; borrowed if it has nothing of that. What was valid
-    /// UTF-8 stays so, but for what a pattern of one's own cuts. What only shows once the escapes
-    /// of JSON are decoded is found too; they are decoded then.
+    /// UTF-8 stays so, but for what a pattern of one's own cuts. Where an escape of JSON hides
+    /// something, other escapes of the text may become what they stand for.
     pub fn redact<'a>(&self, text: &'a [u8], tally: &mut Tally) -> Cow<'a, [u8]> {
-        let redacted = self.pass(text, tally);
-        let Some(plain) = escapes::decoded(&redacted) else { return redacted };
-        match self.pass(&plain, tally) {
-            Cow::Borrowed(_same) => redacted,
-            Cow::Owned(changed) => Cow::Owned(changed),
-        }
+        self.redact_nested(text, NESTED_MAX, tally)
     }
 
-    fn pass<'a>(&self, text: &'a [u8], tally: &mut Tally) -> Cow<'a, [u8]> {
+    /// The same with so many levels of strings within strings.
+    fn redact_nested<'a>(&self, text: &'a [u8], nested: usize, tally: &mut Tally) -> Cow<'a, [u8]> {
         let mut text = Cow::Borrowed(text);
-        for custom in &self.custom {
-            if let Some(changed) = custom.replace(&text, &mut tally.custom) {
-                text = Cow::Owned(changed);
+        self.replace_custom(&mut text, tally);
+        let mut found = Tally::default();
+        if let Some(plain) = escape::plain(&text) {
+            let mut plain = Cow::Owned(plain);
+            self.replace_custom(&mut plain, &mut found);
+            self.replace_presets(&mut plain, &mut found);
+            if !found.is_empty() {
+                text = plain;
             }
         }
-        for preset in &self.presets {
-            if let Some(changed) = preset.replace(&text, &mut tally.presets[*preset as usize]) {
+        // Marks stay as they are, so nothing is counted twice.
+        self.replace_presets(&mut text, &mut found);
+        tally.add(&found);
+        if let Some(nested) = nested.checked_sub(1) {
+            let change = |meaning: &str| match self.redact_nested(meaning.as_bytes(), nested, tally)
+            {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            };
+            if let Some(changed) = escape::in_strings(&text, change) {
                 text = Cow::Owned(changed);
             }
         }
         text
+    }
+
+    fn replace_custom(&self, text: &mut Cow<'_, [u8]>, tally: &mut Tally) {
+        for custom in &self.custom {
+            if let Some(changed) = custom.replace(text, &mut tally.custom) {
+                *text = Cow::Owned(changed);
+            }
+        }
+    }
+
+    fn replace_presets(&self, text: &mut Cow<'_, [u8]>, tally: &mut Tally) {
+        for preset in &self.presets {
+            if let Some(changed) = preset.replace(text, &mut tally.presets[*preset as usize]) {
+                *text = Cow::Owned(changed);
+            }
+        }
     }
 }
 
@@ -201,21 +238,25 @@ fn replace(
 ) -> Option<Vec<u8>> {
     let mut found = find(text, 0)?;
     let mut out = Vec::with_capacity(text.len() + 16);
-    let mut copied = 0;
+    let (mut copied, before) = (0, *count);
     loop {
         out.extend_from_slice(&text[copied..found.start]);
+        let start = out.len();
         write(&text[found.clone()], &mut out);
         copied = found.end;
-        *count += 1;
+        // A network has no host any more.
+        *count += u64::from(out[start..] != text[found]);
         match find(text, copied) {
             Some(next) => found = next,
             None => break,
         }
     }
     out.extend_from_slice(&text[copied..]);
-    Some(out)
+    (*count > before).then_some(out)
 }
 
+#[cfg(test)]
+mod hidden;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

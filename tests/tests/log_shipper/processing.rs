@@ -175,6 +175,31 @@ fn nothing_secret_leaves() {
     }
 }
 
+/// Receivers decode what JSON escapes, and so does whoever reads a line that is JSON.
+#[test]
+fn nothing_secret_hides_behind_escapes() {
+    const LINE: &str = r#"{"msg":"https:\/\/user:hunter2@db\/x","mail":"joe\u0040example.org","#;
+    const REST: &str =
+        r#""n":[{"auth":"Bearer\u0020abcdef0123456789"}],"log":"{\"m\":\"a\\u0040b.org\"}"}"#;
+    let lines = format!("{LINE}{REST}\n");
+    for protocol in Protocol::ALL {
+        for parser in ["json", "none"] {
+            let (place, sink) = (Workplace::new(), Sink::speaking(protocol));
+            let settings = Settings::new(&place, &sink).flag("--redact", "all");
+            let shipper = settings.flag("--parse", parser).start();
+            fs::write(place.log("app.log"), &lines).unwrap();
+            sink.wait_records(1, SOON);
+            shipper.wait_metric("log_shipper_redactions_total", |places| places == 4.0);
+            shipper.drain_ok();
+            let record = format!("{:?}", one(&sink, "hidden")).to_lowercase();
+            for secret in ["hunter2", "example.org", "abcdef0123456789", "b.org", "u0040", "u0020"]
+            {
+                assert!(!record.contains(secret), "{protocol:?}: {secret}: {record}");
+            }
+        }
+    }
+}
+
 /// `test FILE` shows what would be shipped, and ships nothing.
 #[test]
 fn a_file_can_be_tried() {

@@ -23,9 +23,23 @@ pub(super) fn find(text: &[u8], from: usize) -> Option<Range<usize>> {
         let end = scan::start_of(text, end, domain_start, |byte| b".-".contains(&byte));
         let domain = &text[domain_start..end];
         if start < at && is_domain(domain) && !is_picture(domain) {
-            return Some(start..end);
+            return Some(behind_json_escape(text, start)..end);
         }
         (from, floor) = (domain_start, domain_start);
+    }
+}
+
+/// `start`, or what lies behind an escape of JSON whose letters `start` takes for its own (`\njoe@`):
+/// a backslash that is left alone would end the JSON.
+fn behind_json_escape(text: &[u8], start: usize) -> usize {
+    match (text[..start].last(), &text[start..]) {
+        (Some(b'\\'), [b'b' | b'f' | b'n' | b'r' | b't', ..]) => start + 1,
+        (Some(b'\\'), [b'u', digits @ ..])
+            if digits.iter().take(4).filter(|it| it.is_ascii_hexdigit()).count() == 4 =>
+        {
+            start + 5
+        }
+        _ => start,
     }
 }
 
