@@ -99,9 +99,9 @@ pub(crate) fn configure_sections(
     let own = quarantine::own_files(sections.iter().map(|section| &section.args));
     let mut sinks = Vec::new();
     for section in sections {
-        for setting in of_the_whole(&section.args, &args) {
+        for (setting, value) in of_the_whole(&section.args, &args) {
             let scope = format!("{}.{setting}", section.scope);
-            rejections.reject(&scope, "", "is a setting of the whole");
+            rejections.reject(&scope, &value, "is a setting of the whole");
         }
         let config =
             rejections.within(&section.scope, |inner| configure(section.args, &own, inner));
@@ -118,21 +118,24 @@ pub(crate) fn configure_sections(
     Some(Configs { sinks, ending })
 }
 
-/// Settings that a sink has otherwise than the whole and may not have for itself.
-fn of_the_whole<'a>(own: &Args, whole: &Args) -> impl Iterator<Item = &'a str> {
-    [
-        ("state-dir", own.state_dir != whole.state_dir),
-        ("after-ship", own.after_ship != whole.after_ship),
-        ("reclaim", own.reclaim != whole.reclaim),
-        ("max-dir-bytes", own.max_dir_bytes != whole.max_dir_bytes),
-        ("rotate-at", own.rotate_at != whole.rotate_at),
-        ("once", own.once != whole.once),
-        ("exit-when-idle", own.exit_when_idle != whole.exit_when_idle),
-        ("exit-when-file", own.exit_when_file != whole.exit_when_file),
-        ("exit-when-process", own.exit_when_process != whole.exit_when_process),
-    ]
-    .into_iter()
-    .filter_map(|(setting, differs)| differs.then_some(setting))
+/// Settings that a sink has otherwise than the whole and may not have for itself, with its values.
+fn of_the_whole(own: &Args, whole: &Args) -> impl Iterator<Item = (&'static str, String)> {
+    let values = |args: &Args| {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        [
+            ("state-dir", text(&args.state_dir)),
+            ("after-ship", text(&args.after_ship)),
+            ("reclaim", args.reclaim.to_string()),
+            ("max-dir-bytes", text(&args.max_dir_bytes)),
+            ("rotate-at", text(&args.rotate_at)),
+            ("once", args.once.to_string()),
+            ("exit-when-idle", text(&args.exit_when_idle)),
+            ("exit-when-file", text(&args.exit_when_file)),
+            ("exit-when-process", text(&args.exit_when_process)),
+        ]
+    };
+    let pairs = values(own).into_iter().zip(values(whole));
+    pairs.filter_map(|(own, whole)| (own != whole).then_some(own))
 }
 
 /// `own` are patterns of files that this process writes.

@@ -139,7 +139,7 @@ fn every_bad_section_is_named() {
             &["sinks.a.sink", "sinks.b.linger"][..],
         ),
         ("[{name: a}, {name: b}]", &["standard output"]),
-        ("[{name: a, state-dir: /x}]", &["sinks.a.state-dir", "whole"]),
+        ("[{name: a, state-dir: /x}]", &["sinks.a.state-dir", "/x", "whole"]),
         ("[{name: a, log-level: debug}]", &["sinks.a.log-level", "whole"]),
         ("[{name: a, linger: 1s}]", &["sinks.a.linger", "flag"]),
         ("[{name: a, speed: 9}]", &["sinks.a.speed"]),
