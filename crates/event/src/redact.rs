@@ -37,7 +37,7 @@ pub enum Preset {
     /// `scheme://user:password@host`: the part before the `@`, and of http and https also a lone
     /// token there.
     UrlCredentials,
-    /// What follows `Bearer`, or `Authorization: Basic`, and JSON web tokens anywhere.
+    /// What follows `Bearer`, or `Authorization: Basic` or `Token`, and JSON web tokens anywhere.
     Bearer,
     /// `name@example.org`, also with `%40`.
     Email,

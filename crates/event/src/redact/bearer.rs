@@ -1,4 +1,4 @@
-//! Tokens: `Authorization: Bearer …`, `Authorization: Basic …`, JSON web tokens.
+//! Tokens: `Authorization: Bearer …`, `Authorization: Basic …` or `Token …`, JSON web tokens.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -10,10 +10,11 @@ use super::scan;
 type Find = fn(&[u8], usize) -> Option<Range<usize>>;
 
 /// The searches, each for one word.
-pub(super) const FINDS: [Find; 4] = [
+pub(super) const FINDS: [Find; 5] = [
     |text, from| find_scheme(&BEARER, true, text, from),
     |text, from| find_scheme(&BEARER_CAPITAL, true, text, from),
     |text, from| find_scheme(&BASIC, false, text, from),
+    |text, from| find_scheme(&TOKEN, false, text, from),
     find_jwt,
 ];
 
@@ -21,6 +22,7 @@ pub(super) const FINDS: [Find; 4] = [
 static BEARER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("earer"));
 static BEARER_CAPITAL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("EARER"));
 static BASIC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("asic "));
+static TOKEN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("oken "));
 /// `{"` in base64.
 static JWT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("eyJ"));
 
@@ -47,7 +49,9 @@ fn find_scheme(
     loop {
         let at = scan::find(word, text, from)?;
         from = at + word.needle().len();
-        let Some(first) = at.checked_sub(1).filter(|at| matches!(text[*at], b'b' | b'B')) else {
+        let Some(first) =
+            at.checked_sub(1).filter(|at| matches!(text[*at], b'b' | b'B' | b't' | b'T'))
+        else {
             continue;
         };
         let is_gap = |byte| matches!(byte, b' ' | b'\t' | b'+' | b':' | b'=');

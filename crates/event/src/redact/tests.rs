@@ -163,6 +163,8 @@ fn bearer() {
     check(
         Preset::Bearer,
         &[
+            ("Authorization: Token abc", "Authorization: Token [token]"),
+            (r#"{"authorization":"token 0a1b"}"#, r#"{"authorization":"token [token]"}"#),
             ("Authorization: Bearer abc", "Authorization: Bearer [token]"),
             ("authorization=Basic dXNlcjpwYXNz", "authorization=Basic [token]"),
             (r#"{"Authorization":"Bearer x.y/z=="}"#, r#"{"Authorization":"Bearer [token]"}"#),
