@@ -41,7 +41,7 @@ pub(crate) struct Pod {
 }
 
 /// Where metadata comes from.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct MetadataConfig {
     /// What the settings say.
     pub(crate) pod: Pod,

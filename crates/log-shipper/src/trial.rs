@@ -18,7 +18,7 @@ use tail::{Line, Part, Source};
 
 use crate::batch::Batch;
 use crate::config::{Config, Configs};
-use crate::metadata::{Metadata, MetadataConfig};
+use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::pump::{Joining, Way, Writing};
 use crate::record::{Format, Recorder, TextRecorder};
@@ -60,12 +60,13 @@ fn records_of(config: &Config, path: &Path) -> io::Result<Vec<u8>> {
     let source = Arc::new(Source { path, group: 0, file_id: 0 });
     let metrics = Metrics::default();
     let now = Instant::now();
-    let metadata = Metadata::new(MetadataConfig::default(), metrics.metadata_errors.clone(), now);
+    let errors = metrics.metadata_errors.clone();
+    let recorder = TextRecorder::new(Format::Json, config.record_id, &config.labels);
     let mut way = Way {
-        metadata,
+        metadata: Metadata::new(config.metadata.clone(), errors, now),
         joining: config.joiner.clone().map(Joining::new),
         processor: config.processor.clone(),
-        recorder: Recorder::Text(TextRecorder::new(Format::Json, false, &[])),
+        recorder: Recorder::Text(recorder),
     };
     let mut batch = Batch::default();
     let mut writing = Writing::begin(&mut way, &source, &mut batch, now);

@@ -207,6 +207,7 @@ fn a_file_can_be_tried() {
     let file = place.log("access.log");
     fs::write(&file, format!("{ACCESS}\nno access\n")).unwrap();
     let settings = Settings::new(&place, &sink).flag("--parse", "nginx");
+    let settings = settings.flag("--label", "status=live").flag("--pod-name", "web-0");
     let mut command = settings.command();
     let output = command.arg("test").arg(&file).stdout(Stdio::piped()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -214,8 +215,12 @@ fn a_file_can_be_tried() {
     let records: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
-        (&records[0]["status"], &records[0]["remote_addr"]),
+        (&records[0]["status_"], &records[0]["remote_addr"]),
         (&json!(404), &json!("203.0.113.7"))
+    );
+    assert_eq!(
+        (&records[0]["status"], &records[0]["kubernetes"]["pod_name"]),
+        (&json!("live"), &json!("web-0"))
     );
     assert_eq!(
         (&records[1]["message"], &records[1]["unparsed"]),
