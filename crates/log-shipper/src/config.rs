@@ -9,6 +9,7 @@ mod quarantine;
 mod room;
 mod sink;
 mod stream;
+mod unused;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,7 +91,8 @@ pub(crate) fn configure_sections(
     let ending = ending(&args, rejections);
     if sections.is_empty() {
         let own = quarantine::own_files([&args]);
-        let config = configure(args, &own, rejections)?;
+        unused::reject(&args, rejections);
+        let config = configure(args, &own, rejections).filter(|_| rejections.is_empty())?;
         return Some(Configs { sinks: vec![(None, config)], ending: ending? });
     }
     let to_stdout = sections.iter().filter(|section| section.args.sink == "stdout").count();

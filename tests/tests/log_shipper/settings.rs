@@ -74,6 +74,25 @@ fn names(stderr: &str, flag: &str, value: &str) -> bool {
     stderr.contains(flag.trim_start_matches('-')) && stderr.contains(value)
 }
 
+/// What would be without effect where it looks as if it had one.
+#[test]
+fn settings_that_nothing_looks_at_are_refused() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    for (flags, flag, value) in [
+        (["--sink", "blackhole"], "--header", "X-Key: v"),
+        (["--sink", "blackhole"], "--basic-auth-file", "/a"),
+        (["--sink", "http"], "--sink-ca-file", "/b"),
+        (["--sink", "http"], "--forward-shared-key-file", "/c"),
+        (["--from", "end"], "--min-level", "warn"),
+        (["--from", "end"], "--sample", "0.5:user"),
+    ] {
+        let settings = Settings::new(&place, &sink).flag(flags[0], flags[1]).flag(flag, value);
+        let (code, stderr) = settings.run_to_end(SOON);
+        let shown = value.split(':').next().filter(|_| flag == "--header").unwrap_or(value);
+        assert!(code == 64 && names(&stderr, flag, shown), "{flag}: {code}: {stderr}");
+    }
+}
+
 #[test]
 fn every_bad_flag_is_named() {
     let (place, sink) = (Workplace::new(), Sink::start());
