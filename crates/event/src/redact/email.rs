@@ -29,8 +29,8 @@ pub(super) fn find(text: &[u8], from: usize) -> Option<Range<usize>> {
     }
 }
 
-/// `start`, or what lies behind an escape of JSON whose letters `start` takes for its own (`\njoe@`):
-/// a backslash that is left alone would end the JSON.
+/// `start`, or what lies behind an escape of JSON whose letters `start` takes for its own
+/// (`\njoe@`): a backslash that is left alone would end the JSON.
 fn behind_json_escape(text: &[u8], start: usize) -> usize {
     match (text[..start].last(), &text[start..]) {
         (Some(b'\\'), [b'b' | b'f' | b'n' | b'r' | b't', ..]) => start + 1,

@@ -2,8 +2,8 @@
 //!
 //! In: a text, JSON or not. Out: the same text with such escapes as the characters that they stand
 //! for, or with the contents of its strings changed. Any number of backslashes counts as one, as
-//! JSON within JSON has them. A quote, a backslash and what is no visible character stay escapes, so
-//! that JSON stays JSON. The line is not parsed: it need not be JSON as a whole.
+//! JSON within JSON has them. A quote, a backslash and what is no visible character stay escapes,
+//! so that JSON stays JSON. The line is not parsed: it need not be JSON as a whole.
 
 use std::borrow::Cow;
 
