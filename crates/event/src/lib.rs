@@ -24,7 +24,7 @@ mod value;
 pub use self::fields::{FIELDS_MAX, Fields};
 pub use self::level::Level;
 pub use self::name::{Key, Name};
-pub use self::parser::{Parser, ParserError, Unparsed};
+pub use self::parser::{ContainerLine, ContainerStream, Parser, ParserError, Unparsed};
 pub use self::pattern::{PatternError, pattern, patterns};
 pub use self::time::{Offset, Timestamp};
 pub use self::value::Value;

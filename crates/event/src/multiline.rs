@@ -14,8 +14,8 @@
 //!    none if the offset lies before it; the rest is kept, added to the next span of the file.
 //!    Without an offset, also once a record was given out for another reason than a line of its
 //!    file, what was kept goes whole.
-//! 2. It calls [`Joiner::expire`] at [`Joiner::due`], and [`Joiner::resume`] when it could not read
-//!    for a while: lines that wait in the file are not late.
+//! 2. It calls [`Joiner::expire`] at [`Joiner::due`], and says which files have no lines that wait:
+//!    those are not late.
 //! 3. It calls [`Joiner::flush`] for a file that ends, and [`Joiner::flush_all`] in the drain.
 //!
 //! Two channels of one file (CRI) are joined apart, and the position lies before both; after a kill
@@ -92,6 +92,8 @@ pub struct Record<'a> {
     /// The lines with an LF between each two; the pieces of one line without.
     pub bytes: &'a [u8],
     pub lines: u32,
+    /// The last line goes on, but not in this record.
+    pub is_partial: bool,
     pub ending: Ending,
 }
 
@@ -152,6 +154,12 @@ impl Joiner {
     pub fn new(rule: Rule, limits: Limits) -> Joiner {
         let files = HashMap::new();
         Joiner { rule, limits, files, held_bytes: 0, due: None }
+    }
+
+    /// Whether whole lines stay records of their own.
+    #[must_use]
+    pub fn joins_pieces_only(&self) -> bool {
+        matches!(self.rule, Rule::Pieces)
     }
 
     /// Takes a line of `file` and gives out what is complete by that. Usually that is one record or
@@ -333,6 +341,8 @@ impl Held {
             self.lines += 1;
         }
         self.bytes.extend_from_slice(line.bytes);
+        let is_first_whole = self.lines == 1 && self.is_cut && !line.is_cut;
+        let within = if is_first_whole { rule.begin(&self.bytes) } else { within };
         (self.within, self.is_cut, self.last_at) = (within, line.is_cut, now);
         None
     }
@@ -345,6 +355,7 @@ impl Held {
             time: self.time,
             bytes: &self.bytes,
             lines: self.lines,
+            is_partial: self.is_cut,
             ending,
         }
     }
@@ -359,6 +370,7 @@ impl<'a> Line<'a> {
             time: self.time,
             bytes: self.bytes,
             lines: 1,
+            is_partial: self.is_cut,
             ending: Ending::Complete,
         }
     }

@@ -17,10 +17,12 @@ mod usual;
 
 use nginx_log::{Format, FormatError};
 
+pub use self::containers::{ContainerLine, ContainerStream};
 use self::nginx::Nginx;
 use self::pattern::Pattern;
+use crate::name::STREAM;
 use crate::time::TimeReader;
-use crate::{Fields, Offset};
+use crate::{Fields, Offset, Value};
 
 /// Why a line was not parsed; what is in it says nothing about other lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +51,7 @@ impl Unparsed {
 pub enum ParserError {
     #[error(
         "expected one of none, combined, common, nginx:FORMAT, nginx-error, json, logfmt, cri, \
-         docker-json, regex:PATTERN"
+         cri:PARSER, docker-json, regex:PATTERN"
     )]
     Unknown,
     #[error("log_format")]
@@ -75,7 +77,8 @@ enum Form {
     NginxError,
     Json,
     Logfmt,
-    Cri,
+    /// And the parser of the text.
+    Cri(Option<Box<Parser>>),
     Docker,
     Pattern(Pattern),
 }
@@ -97,7 +100,13 @@ impl Parser {
             ("nginx-error", None) => Form::NginxError,
             ("json", None) => Form::Json,
             ("logfmt", None) => Form::Logfmt,
-            ("cri", None) => Form::Cri,
+            ("cri", None) => Form::Cri(None),
+            ("cri", Some(inner)) => match Parser::from_setting(inner, offset)? {
+                Parser { form: Form::Cri(_) | Form::Docker, .. } => {
+                    return Err(ParserError::Unknown);
+                }
+                inner => Form::Cri(Some(Box::new(inner))),
+            },
             ("docker-json", None) => Form::Docker,
             ("regex", Some(pattern)) => Form::Pattern(Pattern::new(pattern)?),
             _ => return Err(ParserError::Unknown),
@@ -119,7 +128,14 @@ impl Parser {
             Form::NginxError => nginx_error::parse(line, times, fields),
             Form::Json => json::parse(line, times, fields),
             Form::Logfmt => logfmt::parse(line, times, fields),
-            Form::Cri => containers::cri(line, times, fields),
+            Form::Cri(inner) => containers::cri_line(line.as_bytes(), times).and_then(|part| {
+                fields.is_partial = part.is_partial;
+                // Behind a space, so between two characters.
+                let text = line.get(line.len() - part.text.len()..).unwrap_or_default();
+                text_of_stream(inner.as_deref_mut(), part.stream, text, fields)?;
+                fields.time = fields.time.or(Some(part.time));
+                Ok(())
+            }),
             Form::Docker => containers::docker(line, times, fields),
             Form::Pattern(pattern) => pattern.parse(line, times, fields),
         };
@@ -127,6 +143,54 @@ impl Parser {
             fields.back_to(before);
         }
         result
+    }
+
+    /// Whether lines are of a container and may be parts of longer ones, which are to be joined
+    /// before [`Parser::parse_text`].
+    #[must_use]
+    pub fn is_of_containers(&self) -> bool {
+        matches!(self.form, Form::Cri(_))
+    }
+
+    /// Takes off what the engine has put around a line of a container.
+    ///
+    /// # Errors
+    /// It is no such line.
+    pub fn container_line<'a>(&mut self, line: &'a [u8]) -> Result<ContainerLine<'a>, Unparsed> {
+        containers::cri_line(line, &mut self.times)
+    }
+
+    /// Reads the text that a container has written, without what the engine put around it.
+    ///
+    /// # Errors
+    /// Why the text is not of the form that it should have; `fields` holds the stream then.
+    pub fn parse_text<'a>(
+        &mut self,
+        stream: ContainerStream,
+        text: &'a str,
+        fields: &mut Fields<'a>,
+    ) -> Result<(), Unparsed> {
+        let inner = match &mut self.form {
+            Form::Cri(inner) => inner.as_deref_mut(),
+            _ => None,
+        };
+        text_of_stream(inner, stream, text, fields)
+    }
+}
+
+fn text_of_stream<'a>(
+    inner: Option<&mut Parser>,
+    stream: ContainerStream,
+    text: &'a str,
+    fields: &mut Fields<'a>,
+) -> Result<(), Unparsed> {
+    fields.push(&STREAM, Value::from(stream.name()));
+    match inner {
+        Some(inner) => inner.parse(text, fields),
+        None => {
+            fields.message = Some(text.into());
+            Ok(())
+        }
     }
 }
 

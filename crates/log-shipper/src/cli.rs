@@ -191,9 +191,10 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", default_value = "1s")]
     pub(crate) multiline_timeout: String,
 
-    /// What lines say: combined, common, nginx:FORMAT, nginx-error, json, logfmt, nginx (access and
-    /// error logs by their names), or none; for some files only as GLOB=PARSER; repeatable, a line
-    /// each in the variable, the first that fits a file counts
+    /// What lines say: combined, common, nginx:FORMAT, nginx-error, json, logfmt, cri, cri:PARSER,
+    /// docker-json, regex:PATTERN, nginx (access and error logs by their names), or none; for some
+    /// files only as GLOB=PARSER; repeatable, a line each in the variable, the first that fits a
+    /// file counts
     #[arg(long, value_name = "[GLOB=]PARSER", value_delimiter = '\n')]
     pub(crate) parse: Vec<String>,
 

@@ -156,7 +156,10 @@ fn configure(args: Args, own: &[String], rejections: &mut Rejections) -> Option<
         setting::one_of(&[("beginning", From::Beginning), ("end", From::End)]),
     );
     let line_bytes_max = rejections.parse("max-line-bytes", &args.max_line_bytes, line_bytes);
-    let joiner = processing::joiner(&args, line_bytes_max.unwrap_or_default(), rejections);
+    let rules = processor.iter().flat_map(|processor| &processor.rules);
+    let has_containers = rules.into_iter().any(|rule| rule.parser.is_of_containers());
+    let line_bytes = line_bytes_max.unwrap_or_default();
+    let joiner = processing::joiner(&args, line_bytes, has_containers, rejections);
     let long_lines = rejections.parse(
         "long-lines",
         &args.long_lines,

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use event::filter::{Candidate, DropReason, Filter};
 use event::redact::{Redactor, Tally};
-use event::{Fields, Parser, Timestamp};
+use event::{ContainerStream, Fields, Parser, Timestamp};
 use tail::{Line, Part, Source};
 
 use crate::batch::Batch;
@@ -57,13 +57,26 @@ pub(crate) struct Piece<'a> {
     pub(crate) part: Part,
     /// Said of the line outside of its text.
     pub(crate) time: Option<Timestamp>,
+    /// The text is what a container has written there, without what its engine put around it.
+    pub(crate) stream: Option<ContainerStream>,
+    /// The text goes on, but not in this record.
+    pub(crate) is_partial: bool,
     pub(crate) is_cut: bool,
 }
 
 impl<'a> From<&Line<'a>> for Piece<'a> {
     fn from(line: &Line<'a>) -> Piece<'a> {
         let Line { bytes, offset, part } = *line;
-        Piece { bytes, text: line.text(), offset, part, time: None, is_cut: false }
+        Piece {
+            bytes,
+            text: line.text(),
+            offset,
+            part,
+            time: None,
+            stream: None,
+            is_partial: false,
+            is_cut: false,
+        }
     }
 }
 
@@ -94,6 +107,12 @@ impl Processor {
         };
         self.state.rule = self.rules.iter().position(is_for);
         self.state.file_id = source.file_id;
+    }
+
+    /// The parser of this turn's file, if its lines are of a container.
+    pub(crate) fn of_container(&mut self) -> Option<&mut Parser> {
+        let parser = self.state.rule.map(|rule| &mut self.rules[rule].parser);
+        parser.filter(|parser| parser.is_of_containers())
     }
 
     /// Adds the record of a piece to the batch, unless it is dropped.
@@ -133,12 +152,17 @@ impl Processor {
             false => (Cow::Borrowed(""), false),
         };
         let mut fields = std::mem::take(&mut self.state.fields).recycle();
-        let parsed = match parser.map(|parser| parser.parse(&text, &mut fields)) {
+        let parsed = parser.map(|parser| match piece.stream {
+            Some(stream) => parser.parse_text(stream, &text, &mut fields),
+            None => parser.parse(&text, &mut fields),
+        });
+        let parsed = match parsed {
             None => Parsed::Not,
             Some(Ok(())) => Parsed::Done,
             Some(Err(_unparsed)) => Parsed::Failed,
         };
         fields.time = fields.time.or(piece.time);
+        fields.is_partial |= piece.is_partial;
         let candidate = Candidate {
             file: self.state.file_id,
             offset: piece.offset,

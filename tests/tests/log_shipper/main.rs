@@ -10,6 +10,7 @@ mod aggregators;
 mod batch_wait;
 mod bounds;
 mod checkpoint;
+mod containers;
 mod discovery;
 mod drain;
 mod ending;

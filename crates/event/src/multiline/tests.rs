@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::pattern;
+use crate::{ContainerStream, Offset, Parser, pattern};
 
 const FILE: u64 = 1;
 
@@ -264,6 +264,60 @@ proptest! {
             }
         }
         prop_assert_eq!(driver.ends(), expected);
+    }
+
+    /// However an engine cuts what a container writes to its two streams, and whichever way the
+    /// parts lie between each other: each stream has its lines back.
+    #[test]
+    fn containers_lines_come_back_whole(
+        lines in prop::collection::vec(("[aé \\r]{0,12}", any::<bool>()), 0..20),
+        part_bytes in 1_usize..6,
+        picks in prop::collection::vec(any::<bool>(), 200),
+    ) {
+        // Of each stream all parts in order, the next stream picked at random.
+        let mut parts: [Vec<Vec<u8>>; 2] = Default::default();
+        for (text, is_stderr) in &lines {
+            let name = if *is_stderr { "stderr" } else { "stdout" };
+            let mut rest = text.as_bytes();
+            loop {
+                let (part, behind) = rest.split_at(part_bytes.min(rest.len()));
+                rest = behind;
+                let flag = if rest.is_empty() { 'F' } else { 'P' };
+                let head = format!("2026-11-22T10:00:00.1Z {name} {flag} ");
+                parts[usize::from(*is_stderr)].push([head.as_bytes(), part].concat());
+                if rest.is_empty() {
+                    break;
+                }
+            }
+        }
+        let mut parts = parts.map(Vec::into_iter);
+        let mut picks = picks.into_iter().map(usize::from);
+        let mut parser = Parser::from_setting("cri", Offset::UTC).unwrap();
+        let mut joiner = Joiner::new(Rule::Pieces, limits());
+        let mut got: [Vec<String>; 2] = Default::default();
+        for offset in 0.. {
+            let pick = picks.next().unwrap_or_default();
+            let next = parts[pick].next().or_else(|| parts[1 - pick].next());
+            let Some(next) = next else { break };
+            let part = parser.container_line(&next).unwrap();
+            let line = Line {
+                bytes: part.text,
+                offset,
+                channel: u8::from(part.stream == ContainerStream::Stderr),
+                time: Some(part.time),
+                is_cut: part.is_partial,
+            };
+            joiner.push(FILE, &line, Instant::now(), |it| {
+                assert!(!it.is_partial && it.time.is_some());
+                got[usize::from(it.channel)].push(String::from_utf8(it.bytes.to_vec()).unwrap());
+            });
+        }
+        prop_assert_eq!(joiner.held_bytes(), 0);
+        let of = |stream: bool| {
+            let of = lines.iter().filter(|(_, is_stderr)| *is_stderr == stream);
+            of.map(|(text, _)| text.clone()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(got, [of(false), of(true)]);
     }
 
     /// Whatever ends a record, each line is in one record of its channel, in order, and the limits

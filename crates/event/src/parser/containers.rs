@@ -10,31 +10,65 @@ use std::borrow::Cow;
 use super::usual::Usual;
 use crate::name::STREAM;
 use crate::time::TimeReader;
-use crate::{Fields, Unparsed, Value, json, near};
+use crate::{Fields, Timestamp, Unparsed, Value, json, near};
+
+/// A line of CRI without what the engine has put around it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ContainerLine<'a> {
+    /// When the engine read the text.
+    pub time: Timestamp,
+    pub stream: ContainerStream,
+    /// Bytes, because an engine cuts a line at any of them.
+    pub text: &'a [u8],
+    /// The text goes on in the next line of the stream.
+    pub is_partial: bool,
+}
+
+/// Where a container has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContainerStream {
+    Stdout,
+    Stderr,
+}
+
+impl ContainerStream {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ContainerStream::Stdout => "stdout",
+            ContainerStream::Stderr => "stderr",
+        }
+    }
+}
 
 /// `2026-11-22T10:00:00.123456789Z stdout F text`, where the flag may be followed by other tags.
-pub(super) fn cri<'a>(
-    line: &'a str,
+pub(super) fn cri_line<'a>(
+    line: &'a [u8],
     times: &mut TimeReader,
-    fields: &mut Fields<'a>,
-) -> Result<(), Unparsed> {
-    let (time, rest) = near::split(line, b' ').ok_or(Unparsed::Form("no time"))?;
-    fields.time = Some(times.civil(time).ok_or(Unparsed::Form("no time"))?);
-    let (stream, rest) = near::split(rest, b' ').ok_or(Unparsed::Form("no stream"))?;
-    if !matches!(stream, "stdout" | "stderr") {
-        return Err(Unparsed::Form("no stream"));
-    }
-    // An empty line has no text and, by some engines, no space before it.
-    let (tags, text) = near::split(rest, b' ').unwrap_or((rest, ""));
-    let is_partial = match tags.split(':').next() {
-        Some("P") => true,
-        Some("F") => false,
+) -> Result<ContainerLine<'a>, Unparsed> {
+    let (time, rest) = word(line);
+    let time = str::from_utf8(time).ok().and_then(|time| times.civil(time));
+    let time = time.ok_or(Unparsed::Form("no time"))?;
+    let (stream, rest) = word(rest);
+    let stream = match stream {
+        b"stdout" => ContainerStream::Stdout,
+        b"stderr" => ContainerStream::Stderr,
+        _ => return Err(Unparsed::Form("no stream")),
+    };
+    let (tags, text) = word(rest);
+    let is_partial = match tags {
+        [b'P'] | [b'P', b':', ..] => true,
+        [b'F'] | [b'F', b':', ..] => false,
         _ => return Err(Unparsed::Form("no flag of a part")),
     };
-    fields.push(&STREAM, Value::from(stream));
-    fields.is_partial = is_partial;
-    fields.message = Some(Cow::Borrowed(text));
-    Ok(())
+    Ok(ContainerLine { time, stream, text, is_partial })
+}
+
+/// What stands before the first space, and behind it. An empty line has no text and, by some
+/// engines, no space before it.
+fn word(line: &[u8]) -> (&[u8], &[u8]) {
+    let at = near::find(b' ', line).unwrap_or(line.len());
+    (&line[..at], line.get(at + 1..).unwrap_or_default())
 }
 
 /// `{"log":"text\n","stream":"stdout","time":"2026-11-22T10:00:00.123456789Z"}`.

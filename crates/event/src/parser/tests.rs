@@ -63,13 +63,25 @@ fn settings_name_a_parser() {
         "json",
         "logfmt",
         "cri",
+        "cri:none",
+        "cri:regex:^(?<a>b)",
         "docker-json",
         "regex:^(?<level>[A-Z]+):(?<message>.*)$",
     ] {
         assert!(Parser::from_setting(setting, Offset::UTC).is_ok(), "{setting}");
     }
     let error = |setting: &str| Parser::from_setting(setting, Offset::UTC).unwrap_err();
-    for setting in ["", "Combined", "nginx", "json:", "combined:x", "auto"] {
+    for setting in [
+        "",
+        "Combined",
+        "nginx",
+        "json:",
+        "combined:x",
+        "auto",
+        "cri:",
+        "cri:cri",
+        "cri:docker-json",
+    ] {
         assert!(matches!(error(setting), ParserError::Unknown), "{setting}");
     }
     for setting in ["regex:(", "regex:(?<a>\\d{5000}){5000}", "regex:(?<a>\\p{L})"] {

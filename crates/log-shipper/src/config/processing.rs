@@ -61,6 +61,7 @@ fn parse_rules(text: &str, offset: Offset) -> Result<Vec<ParseRule>, String> {
 pub(super) fn joiner(
     args: &Args,
     line_bytes_max: usize,
+    has_containers: bool,
     rejections: &mut Rejections,
 ) -> Option<Option<Joiner>> {
     let parse = str::parse::<Language>;
@@ -80,7 +81,8 @@ pub(super) fn joiner(
     let (languages, start, next) = (languages?, start?, next?);
     let limits = Limits { lines_max: lines_max?, timeout: timeout?, ..Limits::new(line_bytes_max) };
     let rule = match (languages.is_empty(), start.is_none() && next.is_none()) {
-        (true, true) => return Some(None),
+        (true, true) if !has_containers => return Some(None),
+        (true, true) => Rule::of_languages(&[]),
         (false, true) => Rule::of_languages(&languages),
         (true, false) => Rule::of_patterns(start, next),
         (false, false) => {

@@ -15,6 +15,8 @@ pub(crate) struct Joining {
     pub(super) joiner: Joiner,
     /// By [`Source::file_id`]. There is one for each file of which something is held.
     pub(super) kept: HashMap<u64, Kept>,
+    /// Only parts of containers' lines are joined.
+    pub(super) is_for_parts: bool,
 }
 
 #[derive(Debug)]
@@ -25,7 +27,8 @@ pub(super) struct Kept {
 
 impl Joining {
     pub(crate) fn new(joiner: Joiner) -> Joining {
-        Joining { joiner, kept: HashMap::new() }
+        let is_for_parts = joiner.joins_pieces_only();
+        Joining { joiner, kept: HashMap::new(), is_for_parts }
     }
 
     /// Behind a turn of reading, in which `span` was read: what of this file can be acknowledged

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use event::ContainerStream;
 use event::filter::DropReason;
 use event::multiline::{self, Joiner, Record};
 use tail::{Line, Part, Source};
@@ -13,6 +14,18 @@ use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::processor::{Piece, Processed, Processor};
 use crate::record::Recorder;
+
+/// What lines of one file are joined apart: those of the file itself, and of a container's streams.
+const CHANNELS: [Option<ContainerStream>; 3] =
+    [None, Some(ContainerStream::Stdout), Some(ContainerStream::Stderr)];
+
+/// The place of a stream in [`CHANNELS`].
+fn channel(stream: ContainerStream) -> u8 {
+    match stream {
+        ContainerStream::Stdout => 1,
+        ContainerStream::Stderr => 2,
+    }
+}
 
 /// What stands between a line and its record.
 #[derive(Debug)]
@@ -75,17 +88,37 @@ impl<'a> Writing<'a> {
 
     /// Takes a line of the turn's file.
     pub(crate) fn add(&mut self, source: &Source, line: &Line<'_>) {
-        let (file, now) = (source.file_id, self.now);
-        let joined = self.with_joiner(Some(source), |joiner, on_record| {
-            let is_cut = line.part == Part::Split;
-            let bytes = line.text();
-            let line =
-                multiline::Line { bytes, offset: line.offset, channel: 0, time: None, is_cut };
-            joiner.push(file, &line, now, on_record);
-        });
-        if !joined {
-            self.write(&Piece::from(line));
+        if self.writes != Some(source.file_id) {
+            // A record of another file was given out in between.
+            self.turn_to(source);
         }
+        let (file, now) = (source.file_id, self.now);
+        let Some(is_for_parts) = self.way.joining.as_ref().map(|joining| joining.is_for_parts)
+        else {
+            return self.write(&Piece::from(line));
+        };
+        let whole = multiline::Line {
+            bytes: line.text(),
+            offset: line.offset,
+            channel: 0,
+            time: None,
+            is_cut: line.part != Part::Whole,
+        };
+        let parser = self.way.processor.of_container().filter(|_| !whole.is_cut);
+        let joined = match parser.and_then(|parser| parser.container_line(whole.bytes).ok()) {
+            Some(part) => multiline::Line {
+                bytes: part.text,
+                channel: channel(part.stream),
+                time: Some(part.time),
+                is_cut: part.is_partial,
+                ..whole
+            },
+            None if is_for_parts => return self.write(&Piece::from(line)),
+            None => whole,
+        };
+        self.with_joiner(Some(source), |joiner, on_record| {
+            joiner.push(file, &joined, now, on_record);
+        });
     }
 
     /// Takes a line that nothing can be added to any more.
@@ -113,9 +146,10 @@ impl<'a> Writing<'a> {
             }
             let is_cut = record.ending.is_cut();
             self.counts.cut += u64::from(is_cut);
-            let Record { bytes, offset, time, .. } = *record;
-            let part = Part::Whole;
-            self.write(&Piece { bytes, text: bytes, offset, part, time, is_cut });
+            let Record { bytes, offset, time, is_partial, .. } = *record;
+            let (part, stream) = (Part::Whole, CHANNELS[usize::from(record.channel)]);
+            let text = bytes;
+            self.write(&Piece { bytes, text, offset, part, time, stream, is_partial, is_cut });
         });
         self.way.joining = Some(joining);
         true

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use e2e::metrics::Metrics;
 use e2e::pace::{SOON, wait_until};
+use serde_json::Value;
 
 use super::{BUSYBOX, NGINX, PROBE, SHIPPER, answer, finish, on_node, start};
 use crate::example::Example;
@@ -74,8 +75,8 @@ fn node_logs() {
             let folder = pods.join(format!("{pod}_0d5f9d4c-6f0e-4f9c-9d6c-2b9d5a5a0000/app"));
             fs::create_dir_all(&folder).unwrap();
             let file = folder.join("0.log");
-            let stamp = "2026-11-22T21:00:00.000000000Z stdout F";
-            fs::write(&file, format!("{stamp} {line}\n")).unwrap();
+            let stamp = "2026-11-22T21:00:00.000000000Z stdout";
+            fs::write(&file, format!("{stamp} P a line, \n{stamp} F {line}\n")).unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         };
         write("shop_web-7d4f", "before");
@@ -91,11 +92,17 @@ fn node_logs() {
         write("shop_db-0", "after");
         wait_until("both lines", SOON, || {
             let output = running.output("log-shipper");
-            ["before", "after"].iter().all(|line| output.contains(&format!(" F {line}\n")))
+            ["before", "after"].iter().all(|line| output.contains(line))
         });
         let output = running.output("log-shipper");
-        assert!(output.contains("/var/log/pods/shop_web-7d4f_0d5f"), "{output}");
-        assert!(!output.contains("its own"), "{output}");
+        let records: Vec<Value> =
+            output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(records.len(), 2, "its own are left out: {output}");
+        let before = records.iter().find(|record| record["message"] == "a line, before").unwrap();
+        assert_eq!(before["time"], "2026-11-22T21:00:00Z");
+        assert_eq!(before["iostream"], "stdout");
+        assert_eq!(before["kubernetes"]["pod_name"], "web-7d4f");
+        assert_eq!(before["kubernetes"]["container_name"], "app");
         assert!(positions.join("positions").is_dir());
         finish(running);
     });

@@ -163,12 +163,25 @@ fn lines_of_container_engines() {
     for (line, reason) in [
         ("", "form: no time"),
         ("x stdout F a", "form: no time"),
-        ("2026-11-22T10:00:00.123456789Z stdout", "form: no stream"),
+        ("2026-11-22T10:00:00.123456789Z", "form: no stream"),
+        ("2026-11-22T10:00:00.123456789Z stdout", "form: no flag of a part"),
+        ("2026-11-22T10:00:00.123456789Z stdout FF a", "form: no flag of a part"),
         ("2026-11-22T10:00:00.123456789Z log F a", "form: no stream"),
         ("2026-11-22T10:00:00.123456789Z stdout a b", "form: no flag of a part"),
     ] {
         check("cri", line, reason);
     }
+    check(
+        "cri:json",
+        r#"2026-11-22T10:00:00.123456789Z stderr F {"level":"warn","msg":"a","b":1}"#,
+        &format!("{time}\nlevel warn\nmessage a\niostream \"stderr\"\nb 1"),
+    );
+    check(
+        "cri:json",
+        r#"2026-11-22T10:00:00.123456789Z stderr F {"time":"2026-11-22T09:00:00Z"}"#,
+        "time 2026-11-22T09:00:00Z\niostream \"stderr\"",
+    );
+    check("cri:json", "2026-11-22T10:00:00.123456789Z stderr F a", "form: not one JSON object");
     let docker = |log: &str| {
         format!(r#"{{"log":"{log}","stream":"stderr","time":"2026-11-22T10:00:00.123456789Z"}}"#)
     };
