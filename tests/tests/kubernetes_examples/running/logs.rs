@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use e2e::metrics::Metrics;
 use e2e::pace::{SOON, wait_until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{BUSYBOX, NGINX, PROBE, SHIPPER, answer, finish, on_node, start};
 use crate::example::Example;
@@ -86,6 +86,10 @@ fn node_logs() {
                 let folder = if volume["name"] == "pods" { &pods } else { &positions };
                 volume["hostPath"]["path"] = folder.to_str().unwrap().into();
             }
+            // podman knows no node.
+            let name = &mut spec["containers"][0]["env"][0];
+            assert_eq!(name["valueFrom"]["fieldRef"]["fieldPath"], "spec.nodeName");
+            *name = json!({"name": name["name"], "value": "node-a"});
         });
         let running = running.started();
         running.wait_probes();
@@ -103,6 +107,7 @@ fn node_logs() {
         assert_eq!(before["iostream"], "stdout");
         assert_eq!(before["kubernetes"]["pod_name"], "web-7d4f");
         assert_eq!(before["kubernetes"]["container_name"], "app");
+        assert_eq!(before["kubernetes"]["host"], "node-a");
         assert!(positions.join("positions").is_dir());
         finish(running);
     });
