@@ -168,16 +168,22 @@ impl Job<'_> {
                 .arg(format!("--sink-url=file://{}", self.output().display())),
             To::Http(compression) => command
                 .args(["--sink=http", &format!("--compression={compression}")])
-                .arg(format!("--sink-url=http://{}/", self.ports.http)),
+                .arg(self.sink_url("http")),
             To::Parsed(sink) => command
                 .args(["--parse=combined", &format!("--sink={sink}")])
-                .arg(format!("--sink-url=http://{}/", self.ports.http)),
-            To::Plain(sink) => command
-                .arg(format!("--sink={sink}"))
-                .arg(format!("--sink-url=http://{}/", self.ports.http)),
-            To::Tcp => panic!("log-shipper's syslog is not measured"),
+                .arg(self.sink_url(sink)),
+            To::Plain(sink) => command.arg(format!("--sink={sink}")).arg(self.sink_url(sink)),
+            To::Tcp => panic!("plain TCP is no sink of log-shipper"),
         };
         command
+    }
+
+    fn sink_url(&self, sink: &str) -> String {
+        match sink {
+            "forward" => format!("--sink-url=tcp://{}", self.ports.forward),
+            "syslog" => format!("--sink-url=tcp://{}", self.ports.syslog),
+            _ => format!("--sink-url=http://{}/", self.ports.http),
+        }
     }
 
     fn rsyslog(&self) -> Command {

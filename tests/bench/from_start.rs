@@ -13,7 +13,7 @@ use crate::corpus::Corpus;
 use crate::intake::{Intake, Ports};
 use crate::{Request, progress};
 
-const CASES: [(Agent, To); 20] = [
+const CASES: [(Agent, To); 25] = [
     (Agent::LogShipper, To::Nothing),
     (Agent::FluentBit, To::Nothing),
     (Agent::Cat, To::Null),
@@ -29,6 +29,11 @@ const CASES: [(Agent, To); 20] = [
     (Agent::FluentBit, To::Http("gzip")),
     (Agent::LogShipper, To::Http("gzip")),
     (Agent::LogShipper, To::Http("zstd")),
+    (Agent::LogShipper, To::Plain("loki")),
+    (Agent::LogShipper, To::Plain("elasticsearch")),
+    (Agent::LogShipper, To::Plain("otlp")),
+    (Agent::LogShipper, To::Plain("forward")),
+    (Agent::LogShipper, To::Plain("syslog")),
     (Agent::LogShipper, To::Parsed("http")),
     (Agent::LogShipper, To::Parsed("loki")),
     (Agent::LogShipper, To::Parsed("elasticsearch")),
@@ -106,7 +111,7 @@ fn is_done(job: &Job<'_>, running: &Running, corpus: &Corpus, intake: &Intake) -
         }
         (_, Agent::LogShipper) => {
             // Looking at /proc costs the agent nothing, asking it does.
-            let is_sent = matches!(job.to, To::Parsed(_));
+            let is_sent = matches!(job.to, To::Parsed(_) | To::Plain(_));
             (is_sent || bytes_read(running.pid()) >= corpus.bytes)
                 && running.lines_acked().is_some_and(|lines| lines >= corpus.lines as f64)
         }
@@ -117,7 +122,7 @@ fn is_done(job: &Job<'_>, running: &Running, corpus: &Corpus, intake: &Intake) -
 /// None where nobody counts them.
 fn lines_delivered(job: &Job<'_>, intake: &Intake) -> Option<u64> {
     match job.to {
-        To::Http(_) | To::Tcp | To::Pipe => Some(intake.lines()),
+        To::Http(_) | To::Tcp | To::Pipe | To::Plain("forward" | "syslog") => Some(intake.lines()),
         To::File => Some(count_lines(File::open(job.output()).unwrap())),
         To::Nothing | To::Null | To::NullJson | To::Parsed(_) | To::Plain(_) => None,
     }

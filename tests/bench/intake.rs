@@ -1,11 +1,11 @@
-//! Where lines arrive: HTTP, TCP or a pipe. Counts them and, when they carry stamps, times them.
+//! Where lines arrive: HTTP, TCP, syslog, forward or a pipe. Counts them and, when they carry stamps, times them.
 //!
 //! The ports stay open for the whole run; each measurement gets an [`Intake`] of its own, and a
 //! connection belongs to the intake that was current when it was made. So what a killed agent left
 //! in a socket is not counted for the next one. Threads of this process do the work: their CPU is
 //! not the agents'.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -13,6 +13,9 @@ use std::time::Instant;
 
 use e2e::sink::http::{READ_BUFFER_BYTES, answer, read_request};
 use memchr::{memchr_iter, memmem, memrchr};
+use rmpv::Value;
+use rmpv::decode::read_value;
+use rmpv::encode::write_value;
 
 /// A stamped line begins with this; 20 digits of nanoseconds and 10 of its number follow.
 const STAMP: &str = "stamp=";
@@ -24,6 +27,8 @@ const NUMBER_DIGITS: usize = 10;
 pub(crate) struct Ports {
     pub(crate) http: SocketAddr,
     pub(crate) tcp: SocketAddr,
+    pub(crate) syslog: SocketAddr,
+    pub(crate) forward: SocketAddr,
     current: Arc<Mutex<Arc<Intake>>>,
 }
 
@@ -32,7 +37,9 @@ impl Ports {
         let current = Arc::new(Mutex::new(Arc::new(Intake::default())));
         let http = listen(&current, receive_http);
         let tcp = listen(&current, receive_stream);
-        Self { http, tcp, current }
+        let syslog = listen(&current, receive_syslog);
+        let forward = listen(&current, receive_forward);
+        Self { http, tcp, syslog, forward, current }
     }
 
     /// A new intake for everything that connects from now on.
@@ -116,7 +123,6 @@ impl Intake {
 
     /// Takes whole lines.
     fn take(&self, lines: &[u8]) {
-        self.first_arrival.get_or_init(Instant::now);
         let now = u64::try_from(self.base.elapsed().as_nanos()).unwrap();
         let count = memchr_iter(b'\n', lines).count() as u64;
         // Either all lines of a measurement have stamps or none has.
@@ -127,7 +133,12 @@ impl Intake {
                 stamped.take(&lines[start + STAMP.len()..], now);
             }
         }
-        self.lines.fetch_add(count, Ordering::Release);
+        self.count(count);
+    }
+
+    fn count(&self, lines: u64) {
+        self.first_arrival.get_or_init(Instant::now);
+        self.lines.fetch_add(lines, Ordering::Release);
     }
 }
 
@@ -198,5 +209,40 @@ fn receive_stream(intake: &Intake, mut stream: impl Read) {
             filled -= last + 1;
         }
         assert!(filled < buffer.len(), "a line above {READ_BUFFER_BYTES} bytes");
+    }
+}
+
+/// Messages by octet counting until the end.
+fn receive_syslog(intake: &Intake, stream: TcpStream) {
+    let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
+    let mut text = Vec::new();
+    loop {
+        text.clear();
+        // A killed agent leaves half a message.
+        let Ok(2..) = reader.read_until(b' ', &mut text) else { return };
+        let length: usize = str::from_utf8(&text).unwrap().trim_end().parse().unwrap();
+        text.resize(length, 0);
+        if reader.read_exact(&mut text).is_err() {
+            return;
+        }
+        intake.count(1);
+    }
+}
+
+/// Messages with a size and a chunk, which is acknowledged.
+fn receive_forward(intake: &Intake, stream: TcpStream) {
+    let mut writer = stream.try_clone().unwrap();
+    let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
+    while let Ok(message) = read_value(&mut reader) {
+        let option = |name: &str| {
+            let options = message[2].as_map().unwrap();
+            options.iter().find(|(key, _)| key.as_str() == Some(name)).unwrap().1.clone()
+        };
+        intake.count(option("size").as_u64().unwrap());
+        let mut ack = Vec::new();
+        write_value(&mut ack, &Value::Map(vec![("ack".into(), option("chunk"))])).unwrap();
+        if writer.write_all(&ack).is_err() {
+            return;
+        }
     }
 }

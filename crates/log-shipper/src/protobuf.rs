@@ -71,6 +71,55 @@ pub(crate) fn message(out: &mut Vec<u8>, field: u8, write: impl FnOnce(&mut Vec<
     out[at..at + len].copy_from_slice(&length[..len]);
 }
 
+/// Appends what stands before a message of so many bytes.
+pub(crate) fn head(out: &mut Vec<u8>, field: u8, length: usize) {
+    key(out, field, LENGTH);
+    varint(out, length as u64);
+}
+
+/// Appends a message that is written already, in parts: a batch is not moved, as by [`message`].
+pub(crate) fn message_of(out: &mut Vec<u8>, field: u8, parts: &[&[u8]]) {
+    head(out, field, parts.iter().map(|part| part.len()).sum());
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+/// Appends a message of two texts, fields 1 and 2. A record has ten of them, so the usual one, with
+/// lengths of one byte each, is written at once.
+pub(crate) fn pair(out: &mut Vec<u8>, field: u8, name: &str, value: &str) {
+    let (name, value) = (name.as_bytes(), value.as_bytes());
+    let own = u8::try_from(name.len() + value.len() + 4);
+    let lengths = (own, u8::try_from(name.len()), u8::try_from(value.len()));
+    let (Ok(own @ 0..0x80), Ok(of_name), Ok(of_value)) = lengths else {
+        return message(out, field, |out| {
+            bytes(out, 1, name);
+            bytes(out, 2, value);
+        });
+    };
+    out.reserve(usize::from(own) + 2);
+    out.extend_from_slice(&[field << 3 | LENGTH, own, 1 << 3 | LENGTH, of_name]);
+    out.extend_from_slice(name);
+    out.extend_from_slice(&[2 << 3 | LENGTH, of_value]);
+    out.extend_from_slice(value);
+}
+
+/// The same with the second text in a message of its own, there field 1.
+pub(crate) fn nested_pair(out: &mut Vec<u8>, field: u8, name: &str, value: &str) {
+    let (name, value) = (name.as_bytes(), value.as_bytes());
+    let own = u8::try_from(name.len() + value.len() + 6);
+    let lengths = (own, u8::try_from(name.len()), u8::try_from(value.len()));
+    let (Ok(own @ 0..0x80), Ok(of_name), Ok(of_value)) = lengths else {
+        return message(out, field, |out| {
+            bytes(out, 1, name);
+            message(out, 2, |out| bytes(out, 1, value));
+        });
+    };
+    out.reserve(usize::from(own) + 2);
+    out.extend_from_slice(&[field << 3 | LENGTH, own, 1 << 3 | LENGTH, of_name]);
+    out.extend_from_slice(name);
+    out.extend_from_slice(&[2 << 3 | LENGTH, of_value + 2, 1 << 3 | LENGTH, of_value]);
+    out.extend_from_slice(value);
+}
+
 /// The value of a field.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
@@ -133,6 +182,26 @@ mod tests {
             assert_eq!(next_field(&mut inner), Some((2, Value::Bytes(&text))));
             assert_eq!(next_field(&mut inner), Some((4, Value::Bytes(&7_u64.to_le_bytes()))));
             assert_eq!(next_field(&mut inner), None);
+        }
+    }
+
+    #[test]
+    fn pairs_are_messages_of_two_texts() {
+        for (name, value) in [(0, 0), (5, 9), (60, 61), (60, 62), (60, 63), (60, 64), (200, 3)] {
+            let (name, value) = ("n".repeat(name), "v".repeat(value));
+            let [mut short, mut nested] = [Vec::new(), Vec::new()];
+            pair(&mut short, 3, &name, &value);
+            nested_pair(&mut nested, 3, &name, &value);
+            let mut inner = Vec::new();
+            bytes(&mut inner, 1, value.as_bytes());
+            for (out, value) in [(short, value.as_bytes()), (nested, &inner)] {
+                let mut rest = &out[..];
+                let Some((3, Value::Bytes(mut inner))) = next_field(&mut rest) else { panic!() };
+                assert!(rest.is_empty());
+                assert_eq!(next_field(&mut inner), Some((1, Value::Bytes(name.as_bytes()))));
+                assert_eq!(next_field(&mut inner), Some((2, Value::Bytes(value))));
+                assert_eq!(next_field(&mut inner), None);
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use event::Key;
+use event::{Key, Value};
 use sidecar_runtime::StartError;
 use tail::Source;
 
@@ -165,7 +165,11 @@ impl LokiRecorder {
         for (number, (_key, value)) in entries.take(FIELDS_MAX) {
             let end = out.len();
             let name = METADATA.name(number, entry.fields, &self.taken);
-            let value = value.text();
+            let mut digits = itoa::Buffer::new();
+            let value = match value {
+                Value::Integer(number) => digits.format(*number).into(),
+                value => value.text(),
+            };
             if value.is_empty() {
                 continue;
             }
@@ -204,10 +208,7 @@ fn metadata_name(key: &str) -> Cow<'_, str> {
 /// it.
 fn metadata(encoding: Encoding, key: &str, value: &str, out: &mut Vec<u8>) {
     match encoding {
-        Encoding::Protobuf => protobuf::message(out, 3, |out| {
-            protobuf::bytes(out, 1, key.as_bytes());
-            protobuf::bytes(out, 2, value.as_bytes());
-        }),
+        Encoding::Protobuf => protobuf::pair(out, 3, key, value),
         Encoding::Json => {
             write_string(key, out);
             out.push(b':');
@@ -257,14 +258,18 @@ impl Packer {
 
     /// A `PushRequest` as one block of snappy, which Loki expects without a header that says so.
     fn protobuf_push(&mut self, records: &Records) -> Bytes {
+        // Not more than is needed, or each push would find its buffers too large to be kept.
+        let heads: usize = records.runs().map(|(labels, _entries)| labels.len() + 16).sum();
         self.push.clear();
+        self.push.reserve_exact(heads + records.bytes().len());
+        let mut head = Vec::new();
         for (labels, entries) in records.runs() {
-            protobuf::message(&mut self.push, 1, |out| {
-                protobuf::bytes(out, 1, labels);
-                out.extend_from_slice(entries);
-            });
+            head.clear();
+            protobuf::bytes(&mut head, 1, labels);
+            protobuf::message_of(&mut self.push, 1, &[&head, entries]);
         }
         let room = snap::raw::max_compress_len(self.push.len());
+        self.packed.reserve_exact(room.saturating_sub(self.packed.len()));
         self.packed.resize(self.packed.len().max(room), 0);
         let packed = self.snappy.compress(&self.push, &mut self.packed);
         let length = packed.expect("a batch is below the 4 GiB of a block");

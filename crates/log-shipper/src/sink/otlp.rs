@@ -195,6 +195,9 @@ fn attribute(encoding: Encoding, key: &str, value: &Typed<'_>, out: &mut Vec<u8>
 
 /// A `KeyValue` with its `AnyValue`.
 fn key_value(field: u8, key: &str, value: &Typed<'_>, out: &mut Vec<u8>) {
+    if let Typed::Text(text) = value {
+        return protobuf::nested_pair(out, field, key, text);
+    }
     protobuf::message(out, field, |out| {
         protobuf::bytes(out, 1, key.as_bytes());
         protobuf::message(out, 2, |out| match value {
@@ -240,17 +243,16 @@ impl OtlpSink {
 /// An `ExportLogsServiceRequest`, with a `ResourceLogs` for each run.
 fn protobuf_request(records: &Records) -> Bytes {
     let mut request = Vec::with_capacity(records.bytes().len() + 1024);
+    let mut scope = Vec::new();
+    protobuf::pair(&mut scope, 1, SCOPE, VERSION);
+    let mut head = Vec::new();
     for (resource, of_resource) in records.runs() {
-        protobuf::message(&mut request, 1, |out| {
-            out.extend_from_slice(resource);
-            protobuf::message(out, 2, |out| {
-                protobuf::message(out, 1, |out| {
-                    protobuf::bytes(out, 1, SCOPE.as_bytes());
-                    protobuf::bytes(out, 2, VERSION.as_bytes());
-                });
-                out.extend_from_slice(of_resource);
-            });
-        });
+        // The records are the end of the `ScopeLogs`, and that is the end of the `ResourceLogs`.
+        head.clear();
+        head.extend_from_slice(resource);
+        protobuf::head(&mut head, 2, scope.len() + of_resource.len());
+        head.extend_from_slice(&scope);
+        protobuf::message_of(&mut request, 1, &[&head, of_resource]);
     }
     Bytes::from(request)
 }
