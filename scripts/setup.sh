@@ -52,14 +52,16 @@ NEEDED_FILES='
   /usr/share/doc/php-redis:php-redis
   /usr/share/doc/ruby-redis:ruby-redis
 '
-# folder:packages, the clients that the tests of redis-ambassador run, and Kubernetes' schemas
+# folder:packages, the clients that the tests of redis-ambassador run, Kubernetes' schemas, and a
+# collector of OpenTelemetry
 PYTHON_CLIENTS='
   kubernetes-validate:kubernetes-validate==1.37.0
   redis-py-5:redis==5.3.1
   redis-py-8:redis==8.1.0
   glide:valkey-glide-sync==2.6.0
+  rotel:rotel==0.0.1a15
 '
-NODE_CLIENTS='redis@6.3.1 ioredis@6.0.0'
+NODE_CLIENTS='redis@6.3.1 ioredis@6.0.0 @fluent-org/logger@1.0.10'
 CLIENTS_FOLDER=$(dirname "$0")/../target/clients
 RUST_COMPONENTS='rustfmt clippy'
 POLICY=/usr/sbin/policy-rc.d

@@ -4,7 +4,7 @@
 //! puts them: beside the folder `deps` of the running test. They are not built from here, because
 //! cargo inside cargo waits for its own lock.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Path of a binary of this workspace, built in the same profile as the test.
 pub fn built(name: &str) -> PathBuf {
@@ -31,6 +31,14 @@ fn profile_folder() -> PathBuf {
 fn found(binary: PathBuf, command: &str) -> PathBuf {
     assert!(binary.is_file(), "no {}: run `{command}` first", binary.display());
     binary
+}
+
+/// The folder of a package that `scripts/setup.sh` installed from PyPI, or of all from npm.
+pub fn client_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/clients");
+    let folder = folder.join(name);
+    assert!(folder.is_dir(), "no {}: run scripts/setup.sh", folder.display());
+    folder
 }
 
 /// Path of an installed program; panics with the package to install.

@@ -33,6 +33,7 @@ pub mod podman;
 pub mod process;
 pub mod prometheus;
 pub mod random;
+pub mod receiver;
 pub mod redis;
 pub mod resp_client;
 pub mod rsyslog;

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use e2e::binary::installed;
+use e2e::binary::{client_folder, installed};
 use e2e::process::command;
 use e2e::workplace::Workplace;
 
@@ -53,8 +53,7 @@ fn what_is_misspelt_is_refused() {
 /// The newest version that there are schemas of, and what is wrong.
 fn violations(files: &[PathBuf]) -> (String, Vec<String>) {
     let mut python = command(installed("python3", "python3"));
-    let package = example::root().join("target/clients/kubernetes-validate");
-    assert!(package.is_dir(), "no {}: run scripts/setup.sh", package.display());
+    let package = client_folder("kubernetes-validate");
     // Nothing of the sources' folder is written to.
     python.env("PYTHONPATH", package).env("PYTHONDONTWRITEBYTECODE", "1");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubernetes_examples/schema.py");

@@ -27,6 +27,7 @@ mod outage;
 mod polling;
 mod processing;
 mod quarantine;
+mod receivers;
 mod reclaim;
 mod reclaim_several;
 mod rotate_at;

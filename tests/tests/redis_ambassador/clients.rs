@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use e2e::ambassador::{Ambassador, Kind, Plan, Pool, Settings, Shards};
-use e2e::binary::installed;
+use e2e::binary::{client_folder, installed};
 use e2e::pace::{SOON, wait_until};
 use e2e::process::{Guard, Signal, command, output_file};
 use e2e::redis::RedisServer;
@@ -19,14 +19,6 @@ use redis::TypedCommands;
 struct Script {
     guard: Guard,
     stdout: PathBuf,
-}
-
-/// Where setup.sh put it.
-fn client_folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/clients");
-    let folder = folder.join(name);
-    assert!(folder.is_dir(), "no {}: run scripts/setup.sh", folder.display());
-    folder
 }
 
 fn script(name: &str) -> PathBuf {
