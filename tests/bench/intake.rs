@@ -1,4 +1,5 @@
-//! Where lines arrive: HTTP, TCP, syslog, forward or a pipe. Counts them and, when they carry stamps, times them.
+//! Where lines arrive: HTTP, TCP, syslog, forward or a pipe. Counts them and, when they carry
+//! stamps, times them.
 //!
 //! The ports stay open for the whole run; each measurement gets an [`Intake`] of its own, and a
 //! connection belongs to the intake that was current when it was made. So what a killed agent left

@@ -45,7 +45,12 @@ impl Receiver {
     /// as JSON.
     pub fn fluent(place: &Path, shared_key: Option<&str>) -> Self {
         let security = shared_key.map(|key| {
-            json!({"serverHostname": "receiver", "sharedKey": key, "authorize": false, "userDict": {}})
+            json!({
+                "serverHostname": "receiver",
+                "sharedKey": key,
+                "authorize": false,
+                "userDict": {},
+            })
         });
         Self::started(place, Program::Fluent { security: security.into() })
     }
