@@ -137,14 +137,13 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
         Err(message) => return Parsed::Print(message.render().to_string()),
     };
     let mut file = FileValues::default();
-    let mut sections = Vec::new();
     if let Some(path) = text_of(innermost(&forgiving), "config") {
         let read = settings_file::read(&path, &command, S::SECTIONS, &mut rejections);
         for default in read.defaults {
             file.ids.insert(default.id.clone());
             command = with_default(command, default, innermost(&forgiving));
         }
-        (file.path, sections) = (path, read.sections);
+        (file.path, file.sections) = (path, S::SECTIONS.map(|list| (list, read.sections)));
     }
     let matches = match command.clone().try_get_matches_from(arguments) {
         Ok(matches) => matches,
@@ -159,7 +158,8 @@ pub(crate) fn parse<S: Sidecar>(arguments: Vec<OsString>) -> Parsed<S::Config> {
         }
     };
     let log = LogSettings::of(&matches, &mut rejections);
-    let sections = sections::read::<S>(&sections, &command, arguments, &matches, &mut rejections);
+    let sections = file.sections.as_ref().map_or(&[][..], |(_list, sections)| sections);
+    let sections = sections::read::<S>(sections, &command, arguments, &matches, &mut rejections);
     let request = request::<S>(&matches, sections, &mut rejections);
     let explained = explain::explain(&command, &matches, &file, S::SECRETS, &rejections);
     let request = match request {

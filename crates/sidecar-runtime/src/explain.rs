@@ -14,6 +14,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
 
 use crate::rejections::Rejections;
+use crate::settings_file::{FileDefault, FileSection};
 
 /// The subcommand, and its flag.
 pub(crate) const NAME: &str = "explain";
@@ -21,11 +22,14 @@ const JSON: &str = "json";
 /// Stands for what is not shown.
 const HIDDEN: &str = "(hidden)";
 
-/// The settings file, and the ids of the flags that it has values for.
+/// The settings file, and the ids of the flags that it has values for. What a section sets, nothing
+/// else can set for it.
 #[derive(Debug, Default)]
 pub(crate) struct FileValues {
     pub(crate) path: String,
     pub(crate) ids: BTreeSet<String>,
+    /// The name of their list, and they.
+    pub(crate) sections: Option<(&'static str, Vec<FileSection>)>,
 }
 
 /// One setting.
@@ -63,6 +67,10 @@ pub(crate) fn explain(
     let mut rows: Vec<Row> =
         command.get_arguments().filter_map(|arg| row(arg, matches, file, secrets)).collect();
     rows.sort_by(|one, other| one.setting.cmp(&other.setting));
+    if let Some((list, sections)) = &file.sections {
+        let rows_of = |section| section_rows(list, section, command, &file.path, secrets);
+        rows.extend(sections.iter().flat_map(rows_of));
+    }
     let answer = if matches.get_flag(JSON) { as_json(&rows, rejections) } else { as_table(&rows) };
     Some(answer.into_bytes())
 }
@@ -89,6 +97,25 @@ fn row(arg: &Arg, matches: &ArgMatches, file: &FileValues, secrets: &[&str]) -> 
         }
     };
     Some(Row { setting: setting.to_owned(), values, origin })
+}
+
+/// What a section sets for itself, in the order of the file.
+fn section_rows(
+    list: &str,
+    section: &FileSection,
+    command: &Command,
+    path: &str,
+    secrets: &[&str],
+) -> Vec<Row> {
+    let row = |default: &FileDefault| {
+        let own = command.get_arguments().find(|arg| arg.get_id() == default.id.as_str())?;
+        let long = own.get_long()?;
+        let setting = format!("{list}.{}.{long}", section.name);
+        let is_secret = secrets.contains(&long);
+        let values = default.values.iter().map(|value| shown(value, is_secret)).collect();
+        Some(Row { origin: Origin::File(format!("{path}: {setting}")), setting, values })
+    };
+    section.defaults.iter().filter_map(row).collect()
 }
 
 /// A value without what may be secret in it.

@@ -4,8 +4,11 @@
 //! to the others.
 
 use std::fs;
+use std::process::Stdio;
 
+use e2e::binary::built;
 use e2e::pace::{SOON, wait_until};
+use e2e::process::command;
 use e2e::shipper::Settings;
 use e2e::sink::{Answer, Protocol, Sink};
 use e2e::workplace::Workplace;
@@ -157,5 +160,42 @@ fn every_bad_section_is_named() {
         for name in names {
             assert!(stderr.contains(name), "{sections}: {name}: {stderr}");
         }
+    }
+}
+
+/// What a sink sets for itself is shown under its name, without secrets.
+#[test]
+fn explain_shows_the_settings_of_each_sink() {
+    let place = Workplace::new();
+    let path = place.path().join("settings.yaml");
+    let text = "linger: 2s\n\
+                sinks:\n\
+                - {name: a, sink: loki, sink-url: 'http://loki:3100', label: [x=1, y=2]}\n\
+                - {name: b, sink: http, sink-url: 'http://b/', linger: 3s,\n\
+                \x20  header: ['x-key: word']}\n";
+    fs::write(&path, text).unwrap();
+    let mut explain = command(built("log-shipper"));
+    explain.arg("explain").arg(format!("--config={}", path.display())).stdout(Stdio::piped());
+    let output = explain.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(!table.contains("word"), "{table}");
+    let rows: Vec<Vec<&str>> =
+        table.lines().map(|line| line.split("  ").map(str::trim).collect()).collect();
+    let cells = |setting: &str| -> Vec<&str> {
+        let row = rows.iter().find(|row| row[0] == setting);
+        let row = row.unwrap_or_else(|| panic!("no {setting}: {table}"));
+        row[1..].iter().copied().filter(|cell| !cell.is_empty()).collect()
+    };
+    let place = |setting: &str| format!("file {}: {setting}", path.display());
+    for (setting, value) in [
+        ("linger", "2s"),
+        ("sinks.a.sink", "loki"),
+        ("sinks.a.sink-url", "http://loki:3100"),
+        ("sinks.a.label", "x=1, y=2"),
+        ("sinks.b.header", "(hidden)"),
+        ("sinks.b.linger", "3s"),
+    ] {
+        assert_eq!(cells(setting), [value, &place(setting)]);
     }
 }
