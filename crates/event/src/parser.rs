@@ -129,11 +129,11 @@ impl Parser {
             Form::Json => json::parse(line, times, fields),
             Form::Logfmt => logfmt::parse(line, times, fields),
             Form::Cri(inner) => containers::cri_line(line.as_bytes(), times).and_then(|part| {
-                fields.is_partial = part.is_partial;
                 // Behind a space, so between two characters.
                 let text = line.get(line.len() - part.text.len()..).unwrap_or_default();
                 text_of_stream(inner.as_deref_mut(), part.stream, text, fields)?;
                 fields.time = fields.time.or(Some(part.time));
+                fields.is_partial = part.is_partial;
                 Ok(())
             }),
             Form::Docker => containers::docker(line, times, fields),

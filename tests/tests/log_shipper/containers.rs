@@ -226,6 +226,21 @@ fn other_lines_between_parts_and_lines_beyond_the_limit() {
     );
 }
 
+/// What the engine says holds also where the text is not of its form.
+#[test]
+fn text_that_is_no_json_keeps_its_stream_and_time() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let shipper = settings(&place, &sink, "cri:json").start();
+    fs::write(place.log("0.log"), parts("stderr", "panic: plain text").concat()).unwrap();
+    sink.wait_records(1, SOON);
+    shipper.drain_ok();
+    let record = &sink.records()[0];
+    assert_eq!(record.message, "panic: plain text");
+    assert_eq!(record.time, "2026-11-22T10:00:00.123456789Z");
+    assert_eq!(record.fields["iostream"], "stderr");
+    assert_eq!(record.fields["unparsed"], true);
+}
+
 /// Raw lines are what the container wrote, without what the engine puts before them.
 #[test]
 fn raw_lines_and_loki_have_the_containers_text() {

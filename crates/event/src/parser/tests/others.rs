@@ -181,7 +181,10 @@ fn lines_of_container_engines() {
         r#"2026-11-22T10:00:00.123456789Z stderr F {"time":"2026-11-22T09:00:00Z"}"#,
         "time 2026-11-22T09:00:00Z\niostream \"stderr\"",
     );
-    check("cri:json", "2026-11-22T10:00:00.123456789Z stderr F a", "form: not one JSON object");
+    for flag in ["F", "P"] {
+        let line = format!("2026-11-22T10:00:00.123456789Z stderr {flag} a");
+        check("cri:json", &line, "form: not one JSON object");
+    }
     let docker = |log: &str| {
         format!(r#"{{"log":"{log}","stream":"stderr","time":"2026-11-22T10:00:00.123456789Z"}}"#)
     };
