@@ -3,72 +3,21 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy does not see that all of this is a test")]
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+mod world;
 
-use tail::{Flow, Globs, Settings, StateDir, Tailer};
+use std::fs;
+use std::time::Duration;
 
-struct World {
-    dir: tempfile::TempDir,
-    pattern: &'static str,
-    now: Instant,
-}
+use crate::world::World;
 
-impl World {
-    fn new(pattern: &'static str) -> World {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("logs")).unwrap();
-        World { dir, pattern, now: Instant::now() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join("logs").join(name)
-    }
-
-    fn append(&self, name: &str, text: &str) {
-        let mut file = File::options().create(true).append(true).open(self.path(name)).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn state_dir(&self) -> StateDir {
-        StateDir::open(&self.dir.path().join("state")).unwrap()
-    }
-
-    fn open(&self, state_dir: &StateDir) -> Tailer {
-        let mut globs = Globs::default();
-        globs.include(self.path(self.pattern).to_str().unwrap()).unwrap();
-        Tailer::open_polling(Settings::new(globs), Some(state_dir)).0
-    }
-
-    /// As if it had been saved so late that every file was old by then.
-    fn put_off_the_checkpoint(&self) {
-        let path = self.dir.path().join("state/positions");
-        let text = fs::read_to_string(&path).unwrap();
-        let (before, after) = text.split_once("\"saved\":").unwrap();
-        let (millis, rest) = after.split_once(',').unwrap();
-        let later = millis.parse::<u64>().unwrap() + 60_000;
-        fs::write(&path, format!("{before}\"saved\":{later},{rest}")).unwrap();
-    }
-
-    /// Looks at everything and reads what there is, in the order of the lines' text.
-    fn read(&mut self, tailer: &mut Tailer) -> Vec<String> {
-        let mut lines = Vec::new();
-        for _ in 0..3 {
-            self.now += Duration::from_secs(2);
-            tailer.rescan_now(self.now);
-            while let Some((id, _)) = tailer.next_ready() {
-                let span = tailer.read(id, self.now, |line| {
-                    lines.push(String::from_utf8_lossy(line.text()).into_owned());
-                    Flow::Continue
-                });
-                span.iter().for_each(|it| tailer.acknowledge(it));
-            }
-        }
-        lines.sort();
-        lines
-    }
+/// As if it had been saved so late that every file was old by then.
+fn put_off_the_checkpoint(world: &World) {
+    let path = world.state_path().join("positions");
+    let text = fs::read_to_string(&path).unwrap();
+    let (before, after) = text.split_once("\"saved\":").unwrap();
+    let (millis, rest) = after.split_once(',').unwrap();
+    let later = millis.parse::<u64>().unwrap() + 60_000;
+    fs::write(&path, format!("{before}\"saved\":{later},{rest}")).unwrap();
 }
 
 #[test]
@@ -117,7 +66,7 @@ fn a_renamed_file_that_is_not_decided_on_is_found_after_a_restart() {
     tailer.rescan_now(world.now);
     state_dir.save(&tailer.snapshot().unwrap()).unwrap();
     drop((tailer, state_dir));
-    world.put_off_the_checkpoint();
+    put_off_the_checkpoint(&world);
     let mut tailer = world.open(&world.state_dir());
     assert_eq!(world.read(&mut tailer), ["and more", "the same", "the same"]);
 }

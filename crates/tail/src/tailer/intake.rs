@@ -324,14 +324,17 @@ impl Tailer {
         let (Ok(look), Some(group)) = (identity::look_at(path), self.globs_group(&name)) else {
             return;
         };
-        let is_new = Duration::from_nanos(look.inode.born) >= self.scanned_at;
-        if is_new
-            && look.regular
-            && self.roster.by_inode(&look.inode).is_none()
+        if self.is_unnoticed(&look)
             && let Some(id) = self.adopt(path, &name, group, now)
         {
             self.mark_rotated(id);
         }
+    }
+
+    /// Made since the last scan began, and not followed.
+    pub(super) fn is_unnoticed(&self, look: &Look) -> bool {
+        let is_new = Duration::from_nanos(look.inode.born) >= self.scanned_at;
+        is_new && look.regular && self.roster.by_inode(&look.inode).is_none()
     }
 
     /// Does the path of this file still lead to it?

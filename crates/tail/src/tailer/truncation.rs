@@ -8,6 +8,8 @@
 //! A copy is made over a file that holds something, or over one that is empty, because the log was
 //! when it was copied last; both are suspects until their content says what they are.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -35,6 +37,21 @@ struct Former {
     size: u64,
 }
 
+/// The end of a copy, if it lies before `read`: the original grew, and was read, while it was
+/// copied. `prefix` and `known` are of what had been read when the copy was first seen.
+fn end_of_short_copy(file: &File, prefix: Prefix, known: Mark, read: Mark) -> Option<Mark> {
+    let size = identity::look(file).ok()?.size;
+    let proof = if known.offset <= size { known } else { Mark::START };
+    // All files that begin with a hole begin alike.
+    let mut first = [0];
+    let is_copy = size < read.offset
+        && prefix.len >= PROOF_BYTES_MIN
+        && copies::is_copy(file, prefix, proof)
+        && file.read_at(&mut first, 0).is_ok()
+        && first != [0];
+    if is_copy { Mark::read(file, size).ok() } else { None }
+}
+
 impl Tailer {
     pub(super) fn on_truncated(&mut self, id: FileId, now: Instant) {
         let Some(former) = self.begin_again(id, now) else { return };
@@ -42,19 +59,18 @@ impl Tailer {
         let (file, read) = (former.path.display(), former.read.offset);
         debug!(%file, read, size = former.size, "A file was truncated");
         let unread = former.size.saturating_sub(read);
-        if self.continue_in_copy(&former, now) {
+        let copied = self.continue_in_copy(&former, now);
+        if copied.is_some() {
             self.stats.copies_continued += 1;
             self.queue(id);
-            return;
-        }
-        if let Some(of) = self.original_of(&former.path).filter(|of| *of != id) {
+        } else if let Some(of) = self.original_of(&former.path).filter(|of| *of != id) {
             // The next copy is made over the last one.
             self.suspect(id, of, false, now);
         } else {
             self.queue(id);
             self.stats.unknown_losses += u64::from(unread > 0 || read > 0);
         }
-        if unread > 0 {
+        if unread > 0 && copied.is_none_or(|end| end.offset < read) {
             self.stats.lost_bytes += unread;
             warn!(%file, bytes = unread, "A file was truncated before it was read to its end");
         }
@@ -86,13 +102,13 @@ impl Tailer {
         Some(former)
     }
 
-    /// Says whether what was not read is, or was, read from a copy.
-    fn continue_in_copy(&mut self, former: &Former, now: Instant) -> bool {
+    /// Where a copy is, or was, read on; one that ends before the position lacks what was not read.
+    fn continue_in_copy(&mut self, former: &Former, now: Instant) -> Option<Mark> {
         // Suspects are open already, wherever they lie now.
         let suspects = self.suspects.iter().copied();
         let waiting = suspects.filter_map(|id| Some((id, self.end_in_suspect(id, former)?))).next();
         let copy = waiting.or_else(|| self.find_copy(former, now));
-        let Some((copy, read)) = copy else { return false };
+        let (copy, read) = copy?;
         self.suspects.retain(|it| *it != copy);
         if let Some(cursor) = self.roster.get_mut(copy)
             && cursor.read == Mark::START
@@ -103,7 +119,7 @@ impl Tailer {
             self.mark_rotated(copy);
             self.queue(copy);
         }
-        true
+        Some(read)
     }
 
     /// Where to read on in a suspect, if it is a copy of what was truncated.
@@ -116,24 +132,22 @@ impl Tailer {
         if copies::is_copy(file, former.prefix, former.read) {
             return Some(former.read);
         }
-        // The original grew, and was read, while it was copied: the copy ends before the position.
-        let size = identity::look(file).ok()?.size;
-        let proof = if suspect.read.offset <= size { suspect.read } else { Mark::START };
-        let is_older = size < former.read.offset
-            && suspect.generation == former.generation
-            && suspect.prefix.len >= PROOF_BYTES_MIN
-            && copies::is_copy(file, suspect.prefix, proof);
-        if is_older { Mark::read(file, size).ok() } else { None }
+        if suspect.generation != former.generation {
+            return None;
+        }
+        end_of_short_copy(file, suspect.prefix, suspect.read, former.read)
     }
 
     /// Looks for a copy that nobody has noticed.
     fn find_copy(&mut self, former: &Former, now: Instant) -> Option<(FileId, Mark)> {
         let Former { prefix, read, source, .. } = former;
-        let (path, file) = copies::find_copy(&former.source.path, *prefix, *read)?;
+        let whole = copies::find_copy(&source.path, *prefix, *read);
+        let whole = whole.map(|(path, file)| (path, file, *read));
+        let (path, file, end) = whole.or_else(|| self.find_short_copy(former))?;
         let look = identity::look(&file).ok()?;
         let Some(known) = self.roster.by_inode(&look.inode) else {
             let id = self.insert(file, look, &path, &source.path, source.group, now)?;
-            return Some((id, *read));
+            return Some((id, end));
         };
         let cursor = self.roster.get(known)?;
         let stands = cursor.size > 0
@@ -148,7 +162,17 @@ impl Tailer {
             // It was made over an older copy, perhaps an empty one.
             self.begin_again(known, now);
         }
-        Some((known, *read))
+        Some((known, end))
+    }
+
+    /// The same, of one that ends before the position.
+    fn find_short_copy(&self, former: &Former) -> Option<(PathBuf, File, Mark)> {
+        copies::siblings(&former.source.path).into_iter().find_map(|sibling| {
+            let file = copies::open(&sibling.path).ok()?;
+            identity::look(&file).ok().filter(|look| self.is_unnoticed(look))?;
+            let end = end_of_short_copy(&file, former.prefix, former.read, former.read)?;
+            Some((sibling.path, file, end))
+        })
     }
 
     /// The file that is written under the name of which `path` is a rotated form.
