@@ -358,7 +358,7 @@ fn behind_punched(entry: &Entry, file: &File, size: u64) -> Option<u64> {
 
 /// A hole that does not begin at the start was made by a run before this one, over what was
 /// acknowledged.
-fn start_behind_own_hole(cursor: &mut Cursor) {
+pub(super) fn start_behind_own_hole(cursor: &mut Cursor) {
     let Some(file) = &cursor.file else { return };
     let size = identity::look(file).map_or(cursor.size, |look| look.size);
     if let Some((_, data)) = find_hole(file, size) {

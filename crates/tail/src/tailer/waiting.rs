@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Tailer;
+use super::beginning::start_behind_own_hole;
 use super::punch::find_hole;
 use super::reading::partial_is_due;
 use crate::copies;
@@ -85,8 +86,12 @@ impl Tailer {
             };
             match start {
                 Some(mark) => {
+                    let punches = self.punches(cursor.source.group);
                     let cursor = self.roster.get_mut(id).expect("it was just there");
                     cursor.start_at(mark, mark);
+                    if mark == Mark::START && punches {
+                        start_behind_own_hole(cursor);
+                    }
                     self.queue(id);
                 }
                 None => self.suspects.push(id),
