@@ -204,6 +204,8 @@ pub(crate) struct Cursor {
     pub(crate) disk: u64,
     /// When its content had last changed, by its own clock, at the last look.
     pub(crate) modified: u64,
+    /// Its size when the file that has its name now was first seen to hold something.
+    pub(crate) ends_at: Option<u64>,
     /// Bytes from `read` on that hold no line end.
     pub(crate) scanned: u64,
     /// Leading NUL bytes are the hole that truncation left, not text.
@@ -228,6 +230,10 @@ pub(crate) struct Cursor {
 impl Cursor {
     pub(crate) fn is_acknowledged(&self) -> bool {
         self.acked.offset == self.read.offset
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.read.offset == self.size
     }
 
     /// Bytes that are there and not acknowledged.
@@ -262,7 +268,7 @@ impl Cursor {
         self.prefix = prefix;
         self.encoding = Encoding::default();
         (self.read, self.acked) = (Mark::START, Mark::START);
-        (self.size, self.scanned) = (0, 0);
+        (self.size, self.scanned, self.ends_at) = (0, 0, None);
         self.skips_nul = true;
         self.skips_cut = false;
         if let Hole::Until(end) = &mut self.hole {
@@ -285,7 +291,7 @@ impl Cursor {
             && !self.queued
             && self.suspect.is_none()
             && self.is_acknowledged()
-            && self.read.offset == self.size
+            && self.is_at_end()
             && (self.rests(now, GONE_QUIET) && self.writers.are_gone() || self.rests(now, quiet))
     }
 

@@ -20,6 +20,7 @@ mod reading;
 mod reclaim;
 mod standing;
 mod stats;
+mod succession;
 mod truncation;
 mod waiting;
 
@@ -118,6 +119,8 @@ pub struct Tailer {
     ready: VecDeque<FileId>,
     /// Files in state Draining.
     draining: Vec<FileId>,
+    /// Those of them that a file with the same name waits for.
+    waited_for: Vec<FileId>,
     /// Files that may be copies.
     suspects: Vec<FileId>,
     /// Positions of files that were not found yet.
@@ -183,6 +186,7 @@ impl Tailer {
             roster: Roster::default(),
             ready: VecDeque::new(),
             draining: Vec::new(),
+            waited_for: Vec::new(),
             suspects: Vec::new(),
             strays: loaded.entries,
             loaded_at: loaded.saved,
@@ -254,11 +258,17 @@ impl Tailer {
 
     /// The file whose turn it is, and where its lines come from.
     pub fn next_ready(&mut self) -> Option<(FileId, Arc<Source>)> {
-        while let Some(id) = self.ready.front() {
-            match self.roster.get(*id) {
-                Some(cursor) if cursor.queued => return Some((*id, Arc::clone(&cursor.source))),
-                _ => self.ready.pop_front(),
+        self.end_waiting();
+        while let Some(id) = self.ready.front().copied() {
+            let Some(cursor) = self.roster.get(id).filter(|it| it.queued) else {
+                self.ready.pop_front();
+                continue;
             };
+            let Some(first) = self.owed_before(id) else {
+                return Some((id, Arc::clone(&cursor.source)));
+            };
+            self.ready.retain(|it| *it != first);
+            self.ready.push_front(first);
         }
         None
     }
@@ -284,10 +294,10 @@ impl Tailer {
         !self.ready.is_empty()
     }
 
-    /// There is something to read in this file.
+    /// There is something to read in this file, or in one that has had its name since.
     #[must_use]
     pub fn is_ready(&self, id: FileId) -> bool {
-        self.roster.get(id).is_some_and(|cursor| cursor.queued)
+        self.roster.get(id).is_some_and(|cursor| cursor.queued) || self.has_ready_successor(id)
     }
 
     /// A snapshot would differ from the last one.

@@ -465,10 +465,14 @@ fn check_pattern(pattern: &'static str) {
 
 /// With the actions that `is_wanted`.
 fn check_histories(pattern: &'static str, punches: bool, is_wanted: fn(&Action) -> bool) {
+    check_all(is_wanted, |actions| run(pattern, punches, actions));
+}
+
+fn check_all(is_wanted: fn(&Action) -> bool, run: impl Fn(&[Action])) {
     let config = Config { cases: histories(), failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&actions(), |mut actions| {
         actions.retain(is_wanted);
-        run(pattern, punches, &actions);
+        run(&actions);
         Ok(())
     });
     if let Err(error) = result {
@@ -486,6 +490,46 @@ fn nothing_is_lost_when_only_live_names_match() {
 #[test]
 fn nothing_is_lost_or_doubled_when_every_name_matches() {
     check_pattern("*");
+}
+
+/// What a log held before it was renamed comes before what it holds since, whoever has its turn.
+#[test]
+fn lines_of_one_log_come_in_order_over_its_rotations() {
+    let is_wanted = |it: &Action| {
+        !matches!(it, Action::Kill { .. } | Action::Truncate { .. } | Action::CopyTruncate { .. })
+    };
+    check_all(is_wanted, run_in_order);
+}
+
+/// Files that the reader knows under a name that they have lost, or not at all, when it comes upon
+/// those before or behind them.
+#[test]
+fn lines_come_in_order_when_files_came_and_went_between_two_turns() {
+    let write = |lines| Action::Write { stream: 0, lines, long: false };
+    let rename = || Action::Rename { stream: 0 };
+    let rename_and = |lines| Action::RenameAndWriteOn { stream: 0, lines };
+    let (look, read) = (|| Action::Discover, |turns| Action::Read { turns });
+    let delete = || Action::Delete { stream: 0 };
+    let beginning = [write(1), look(), rename(), write(8), look()];
+    run_in_order(
+        &[&beginning[..], &[rename_and(1), read(2), write(1), rename(), read(4)]].concat(),
+    );
+    run_in_order(&[&beginning[..], &[rename_and(4), write(1), rename(), read(4)]].concat());
+    run_in_order(&[&beginning[..], &[delete(), write(1), rename_and(1), read(4)]].concat());
+}
+
+fn run_in_order(actions: &[Action]) {
+    let mut world = World::new("*.log", false);
+    for action in actions {
+        world.step(action);
+    }
+    world.finish();
+    world.check();
+    for stream in ["0-", "1-"] {
+        let lines = world.delivered.iter().map(|(text, _)| text.as_str());
+        let lines: Vec<&str> = lines.filter(|it| it.starts_with(stream)).collect();
+        assert!(lines.is_sorted(), "out of order: {lines:?}");
+    }
 }
 
 /// The same with holes behind the position, without kills and with one copy under a name.
@@ -592,4 +636,16 @@ fn a_hole_in_a_file_that_was_saved_empty_is_passed_over() {
     let (wait, kill) = (Action::Wait { seconds: 0 }, Action::Kill { answer_lost: false });
     let beginning = [write(1), Action::Truncate { stream: 0 }, wait, Action::Save, write(51)];
     run("*.log", true, &[&beginning[..], &[read, deliver, kill]].concat());
+}
+
+/// The same in a file that was renamed since, and could be a copy of what has its name now.
+#[test]
+fn a_hole_in_a_renamed_content_that_nothing_saved_knows() {
+    let write = |stream, lines| Action::Write { stream, lines, long: false };
+    let (read, deliver) = (|turns| Action::Read { turns }, |batches| Action::Deliver { batches });
+    let saved = [write(1, 1), Action::Wait { seconds: 0 }, Action::Truncate { stream: 1 }];
+    let renamed = [Action::Save, write(0, 26), write(1, 18), Action::Rename { stream: 1 }];
+    let punched = [write(1, 9), Action::Discover, read(4), deliver(3), read(1), deliver(1)];
+    let end = [Action::Kill { answer_lost: false }];
+    run("*.log", true, &[&saved[..], &renamed, &punched, &end].concat());
 }

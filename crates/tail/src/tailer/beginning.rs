@@ -139,6 +139,7 @@ impl Tailer {
             size: look.size,
             disk: look.disk,
             modified: look.modified,
+            ends_at: None,
             scanned: 0,
             skips_nul: false,
             skips_cut: false,

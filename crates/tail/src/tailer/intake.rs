@@ -5,7 +5,7 @@
 //! the same functions serve them and the periodic rescan, which goes over everything.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use tracing::debug;
 
@@ -82,14 +82,16 @@ impl Tailer {
             if self.roster.by_path(from) == Some(id) {
                 self.roster.unlead(from);
             }
+            self.acquit(id, &discovered);
             self.move_to(id, to, now);
             self.note_look(id, look, now);
         } else if let Some(group) = self.globs_group(&discovered) {
             // It was renamed before it could be opened under its name.
-            if let Some(id) = self.adopt(to, &discovered, group, now)
-                && self.is_rotated_path(id)
-            {
-                self.mark_rotated(id);
+            if let Some(id) = self.adopt(to, &discovered, group, now) {
+                self.acquit(id, &discovered);
+                if self.is_rotated_path(id) {
+                    self.mark_rotated(id);
+                }
             }
         } else {
             self.visit(to, now);
@@ -127,6 +129,7 @@ impl Tailer {
         let Some(cursor) = self.roster.get_mut(id) else { return };
         if !cursor.state.is_rotated() {
             cursor.state = cursor.state.step(Event::RotatedAway);
+            cursor.ends_at = None;
             self.stats.rotations += 1;
             self.changed = true;
             self.draining.push(id);
@@ -316,7 +319,7 @@ impl Tailer {
     }
 
     /// A path that does not match: a file that was made and rotated since the last look.
-    fn visit_stranger(&mut self, path: &Path, now: Instant) {
+    pub(super) fn visit_stranger(&mut self, path: &Path, now: Instant) {
         if self.first_scan || copies::is_compressed_name(path) {
             return;
         }
@@ -329,12 +332,6 @@ impl Tailer {
         {
             self.mark_rotated(id);
         }
-    }
-
-    /// Made since the last scan began, and not followed.
-    pub(super) fn is_unnoticed(&self, look: &Look) -> bool {
-        let is_new = Duration::from_nanos(look.inode.born) >= self.scanned_at;
-        is_new && look.regular && self.roster.by_inode(&look.inode).is_none()
     }
 
     /// Does the path of this file still lead to it?

@@ -106,6 +106,11 @@ impl Tailer {
             self.buffer = buffer;
             return Ok(None);
         }
+        if start == 0 && !bytes.is_empty() && self.waits_for_older(id, now) {
+            self.buffer = buffer;
+            self.queue(id);
+            return Ok(None);
+        }
         let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
         if cursor.on_size(start + bytes.len() as u64, now, SystemTime::now()) {
             self.last_growth = now;

@@ -12,14 +12,14 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{debug, warn};
 
 use super::Tailer;
 use crate::copies;
 use crate::cursor::Suspect;
-use crate::identity::{self, Mark, Prefix};
+use crate::identity::{self, Look, Mark, Prefix};
 use crate::roster::{FileId, Source};
 
 /// A fingerprint shorter than this does not prove a copy whose end cannot be compared any more.
@@ -175,6 +175,12 @@ impl Tailer {
         })
     }
 
+    /// Made since the last scan began, and not followed.
+    pub(super) fn is_unnoticed(&self, look: &Look) -> bool {
+        let is_new = Duration::from_nanos(look.inode.born) >= self.scanned_at;
+        is_new && look.regular && self.roster.by_inode(&look.inode).is_none()
+    }
+
     /// The file that is written under the name of which `path` is a rotated form.
     pub(super) fn original_of(&self, path: &Path) -> Option<FileId> {
         let id = self.roster.by_path(&self.name_before_rotation(path)?)?;
@@ -199,6 +205,19 @@ impl Tailer {
         }
         self.on_refilled(id);
         self.poll_at = now;
+    }
+
+    /// A file that had the name `from` is no copy of what has that name now.
+    pub(super) fn acquit(&mut self, id: FileId, from: &Path) {
+        let suspect = self.roster.get(id).and_then(|it| it.suspect);
+        let of = suspect.and_then(|suspect| self.roster.get(suspect.of));
+        if of.is_some_and(|of| of.source.path == from)
+            && let Some(cursor) = self.roster.get_mut(id)
+        {
+            cursor.start_at(Mark::START, Mark::START);
+            self.suspects.retain(|it| *it != id);
+            self.queue(id);
+        }
     }
 
     /// A file that was empty holds `size` bytes now. If the copy of an empty log lies there, the

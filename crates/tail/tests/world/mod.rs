@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tail::{Flow, Globs, Settings, StateDir, Tailer};
 
@@ -58,9 +58,16 @@ impl World {
                 span.iter().for_each(|it| tailer.acknowledge(it));
             }
         }
-        // Birth times are of the clock's last tick: what is made from now on is younger.
-        std::thread::sleep(Duration::from_millis(20));
+        self.wait_tick();
         lines.sort();
         lines
+    }
+
+    /// Birth times are of the clock's last tick. What is made behind this is younger than now.
+    fn wait_tick(&self) {
+        let (now, probe) = (SystemTime::now(), self.dir.path().join("tick"));
+        while File::create(&probe).unwrap().metadata().unwrap().modified().unwrap() <= now {
+            std::thread::yield_now();
+        }
     }
 }
