@@ -18,10 +18,14 @@
 //!    those are not late.
 //! 3. It calls [`Joiner::flush`] for a file that ends, and [`Joiner::flush_all`] in the drain.
 //!
+//! Where a file goes on in another (it was rotated), [`Joiner::carry`] takes what is held over to
+//! that one, as [`Joiner::held_from`] says of both: no position moves before the record is whole.
+//!
 //! Two channels of one file (CRI) are joined apart, and the position lies before both; after a kill
 //! the rest of a record of the one can come again alone if it began before the other's.
 
 mod go;
+mod held;
 mod java;
 mod node;
 mod python;
@@ -31,12 +35,10 @@ mod rule;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use self::held::Held;
 use self::rule::Within;
 pub use self::rule::{Language, LanguageError, Rule};
 use crate::Timestamp;
-
-/// Bytes that a buffer keeps from one record to the next of its file.
-const BUFFER_KEPT_BYTES: usize = 16 << 10;
 
 /// What ends a record that its lines do not end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,7 @@ pub struct Line<'a> {
 /// Lines that belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
+    /// That of its first line, as are the offset and the time.
     pub file: u64,
     pub channel: u8,
     /// Of the first byte of its first line.
@@ -122,21 +125,6 @@ impl Ending {
     }
 }
 
-/// The beginning of a record.
-#[derive(Debug, Clone)]
-struct Held {
-    channel: u8,
-    offset: u64,
-    time: Option<Timestamp>,
-    bytes: Vec<u8>,
-    lines: u32,
-    within: Within,
-    /// The last line goes on.
-    is_cut: bool,
-    first_at: Instant,
-    last_at: Instant,
-}
-
 /// Joins the lines of all files; see the module's description.
 #[derive(Debug, Clone)]
 pub struct Joiner {
@@ -144,6 +132,8 @@ pub struct Joiner {
     limits: Limits,
     /// Of each file at most one for each channel; no file without any.
     files: HashMap<u64, Vec<Held>>,
+    /// Where what was held of a file was carried to. It may have been given out since.
+    heirs: HashMap<u64, u64>,
     held_bytes: usize,
     /// No record times out before some is held; not later than the first that does.
     due: Option<Instant>,
@@ -152,8 +142,8 @@ pub struct Joiner {
 impl Joiner {
     #[must_use]
     pub fn new(rule: Rule, limits: Limits) -> Joiner {
-        let files = HashMap::new();
-        Joiner { rule, limits, files, held_bytes: 0, due: None }
+        let (files, heirs) = (HashMap::new(), HashMap::new());
+        Joiner { rule, limits, files, heirs, held_bytes: 0, due: None }
     }
 
     /// Whether whole lines stay records of their own.
@@ -200,10 +190,42 @@ impl Joiner {
         }
     }
 
+    /// What `from` ended within goes on at the beginning of `to`, of which nothing was pushed yet.
+    /// A record keeps the file and offset at which it began. Where a file breaks off within a line
+    /// that its writer puts down at once, nothing says that the rest is to come: channels for which
+    /// `breaks_off` holds are such.
+    pub fn carry(&mut self, from: u64, to: u64, breaks_off: impl Fn(u8) -> bool) {
+        let Some(mut held) = self.files.remove(&from) else { return };
+        let stays = held.extract_if(.., |held| held.is_cut && breaks_off(held.channel));
+        let stays: Vec<Held> = stays.collect();
+        if !stays.is_empty() {
+            self.files.insert(from, stays);
+        }
+        if held.is_empty() {
+            return;
+        }
+        for held in &mut held {
+            held.before.push((from, held.offset));
+            held.offset = 0;
+        }
+        self.files.entry(to).or_default().extend(held);
+        self.heirs.values_mut().filter(|heir| **heir == from).for_each(|heir| *heir = to);
+        self.heirs.insert(from, to);
+        let files = &self.files;
+        let began_in = |file: u64, held: &Held| held.before.iter().any(|(from, _)| *from == file);
+        self.heirs.retain(|from, heir| {
+            files.get(heir).into_iter().flatten().any(|held| began_in(*from, held))
+        });
+    }
+
     /// The first byte of the file that is held; everything before was given out.
     #[must_use]
     pub fn held_from(&self, file: u64) -> Option<u64> {
-        self.files.get(&file)?.iter().map(|held| held.offset).min()
+        let own = self.files.get(&file).into_iter().flatten().map(|held| held.offset);
+        let carried = self.heirs.get(&file).and_then(|heir| self.files.get(heir));
+        let carried = carried.into_iter().flatten().flat_map(|held| &held.before);
+        let carried = carried.filter(|(from, _)| *from == file).map(|(_, offset)| *offset);
+        own.chain(carried).min()
     }
 
     /// Bytes of all records that are held.
@@ -295,72 +317,6 @@ impl Joiner {
     }
 }
 
-impl Held {
-    fn begin(line: &Line<'_>, within: Within, now: Instant) -> Held {
-        Held {
-            channel: line.channel,
-            offset: line.offset,
-            time: line.time,
-            bytes: line.bytes.to_vec(),
-            lines: 1,
-            within,
-            is_cut: line.is_cut,
-            first_at: now,
-            last_at: now,
-        }
-    }
-
-    /// The same with the memory of the record before.
-    fn begin_again(&mut self, line: &Line<'_>, within: Within, now: Instant) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        bytes.shrink_to(BUFFER_KEPT_BYTES);
-        bytes.extend_from_slice(line.bytes);
-        *self = Held { bytes, ..Held::begin(&Line { bytes: &[], ..*line }, within, now) };
-    }
-
-    /// Adds a line, or says why it belongs to another record.
-    fn take(
-        &mut self,
-        line: &Line<'_>,
-        rule: &Rule,
-        limits: &Limits,
-        now: Instant,
-    ) -> Option<Ending> {
-        let is_new = !self.is_cut;
-        let within = if is_new { rule.joins(self.within, line.bytes) } else { Some(self.within) };
-        let Some(within) = within else { return Some(Ending::Complete) };
-        if is_new && self.lines >= limits.lines_max {
-            return Some(Ending::Lines);
-        }
-        if self.bytes.len() + usize::from(is_new) + line.bytes.len() > limits.bytes_max {
-            return Some(Ending::Bytes);
-        }
-        if is_new {
-            self.bytes.push(b'\n');
-            self.lines += 1;
-        }
-        self.bytes.extend_from_slice(line.bytes);
-        let is_first_whole = self.lines == 1 && self.is_cut && !line.is_cut;
-        let within = if is_first_whole { rule.begin(&self.bytes) } else { within };
-        (self.within, self.is_cut, self.last_at) = (within, line.is_cut, now);
-        None
-    }
-
-    fn record(&self, file: u64, ending: Ending) -> Record<'_> {
-        Record {
-            file,
-            channel: self.channel,
-            offset: self.offset,
-            time: self.time,
-            bytes: &self.bytes,
-            lines: self.lines,
-            is_partial: self.is_cut,
-            ending,
-        }
-    }
-}
-
 impl<'a> Line<'a> {
     fn alone(&self, file: u64) -> Record<'a> {
         Record {
@@ -376,6 +332,8 @@ impl<'a> Line<'a> {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -7,10 +7,10 @@ use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
-use e2e::pace::SOON;
+use e2e::pace::{SOON, wait_until};
 use e2e::process::output_file;
-use e2e::shipper::Settings;
-use e2e::sink::{Protocol, Sink};
+use e2e::shipper::{Settings, Shipper};
+use e2e::sink::{Answer, Protocol, Sink};
 use e2e::workplace::Workplace;
 use serde_json::json;
 
@@ -101,6 +101,130 @@ fn a_line_in_parts_is_one_record_through_kills() {
     let first = &sink.records()[0];
     assert!(first.fields.get("partial").is_none());
     assert_eq!(first.time, "2026-11-22T10:00:00.123456789Z", "of the first part");
+}
+
+/// A log that a kubelet rotates: it renames the file and lets the engine open a new one.
+struct Rotated {
+    live: PathBuf,
+    file: File,
+    rotations: usize,
+    written: usize,
+}
+
+impl Rotated {
+    /// Which `shipper` knows of before it is rotated.
+    fn new(live: PathBuf, shipper: &Shipper) -> Rotated {
+        let file = File::create(&live).unwrap();
+        shipper.wait_metric("log_shipper_files_known", |files| files > 0.5);
+        Rotated { file, live, rotations: 0, written: 0 }
+    }
+
+    /// With a time of its own.
+    fn write(&mut self, line: &[u8]) {
+        let time = format!("2026-11-22T10:{:02}:{:02}", self.written / 60, self.written % 60);
+        self.file.write_all(&[time.as_bytes(), &line[time.len()..]].concat()).unwrap();
+        self.written += 1;
+    }
+
+    fn rotate(&mut self) {
+        self.rotations += 1;
+        // After a restart only the birth times tell which file was first.
+        let (probe, born) = (self.live.with_extension("tick"), self.file.metadata().unwrap());
+        wait_until("the clock's next tick", SOON, || {
+            let tick = File::create(&probe).and_then(|probe| probe.metadata()).unwrap();
+            tick.modified().unwrap() > born.created().unwrap()
+        });
+        let old = format!("{}.20261122-{:06}", self.live.display(), self.rotations);
+        fs::rename(&self.live, old).unwrap();
+        self.file = File::create(&self.live).unwrap();
+    }
+}
+
+/// What arrived of each stream, as it arrived.
+fn arrived(sink: &Sink, stream: &str) -> Vec<String> {
+    let records = sink.records().into_iter();
+    let of_stream = records.filter(|record| record.fields["iostream"] == stream);
+    of_stream.map(|record| record.message).collect()
+}
+
+/// Lines of both streams, rotated within those for which `is_cut` holds. Returns them.
+fn write_lines(log: &mut Rotated, is_cut: impl Fn(usize) -> bool) -> [Vec<String>; 2] {
+    let (mut outs, mut errors) = (Vec::new(), Vec::new());
+    for number in 0..40 {
+        let out = format!("stdout line {number} of größeren Ausmaßes, bis zum Ende");
+        let error = format!("stderr line {number}, auch mit Übermaß");
+        let lines = in_turns(parts("stdout", &out), parts("stderr", &error));
+        for (at, line) in lines.iter().enumerate() {
+            log.write(line);
+            if is_cut(number) && at == number % 9 {
+                log.rotate();
+            }
+        }
+        outs.push(out);
+        errors.push(error);
+    }
+    [outs, errors]
+}
+
+/// Class 32: parts of a line lie in two files.
+#[test]
+fn c32_lines_cut_by_rotations_are_whole_and_in_order() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let shipper = settings(&place, &sink, "cri").start();
+    let mut log = Rotated::new(place.log("0.log"), &shipper);
+    let [outs, errors] = write_lines(&mut log, |number| number % 3 == 2);
+    sink.wait_records(80, SOON);
+    shipper.wait_no_lag();
+    shipper.drain_ok();
+    assert_eq!(arrived(&sink, "stdout"), outs);
+    assert_eq!(arrived(&sink, "stderr"), errors);
+    assert!(sink.records().iter().all(|record| record.fields.get("partial").is_none()));
+}
+
+/// The same while nothing can be delivered, with a kill that finds the backlog in several files.
+#[test]
+fn c32_lines_cut_by_rotations_during_an_outage_and_a_kill() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let settings = settings(&place, &sink, "cri");
+    sink.set(Answer::Status(503, None));
+    let shipper = settings.start();
+    let mut log = Rotated::new(place.log("0.log"), &shipper);
+    let [mut outs, mut errors] = write_lines(&mut log, |number| number % 10 == 2);
+    wait_until("the last rotation in a checkpoint", SOON, || {
+        let saved = fs::read_to_string(place.state().join("positions")).unwrap_or_default();
+        saved.contains("0.log.20261122-000004")
+    });
+    shipper.kill9();
+    let shipper = settings.start();
+    let [more_outs, more_errors] = write_lines(&mut log, |number| number % 10 == 7);
+    outs.extend(more_outs);
+    errors.extend(more_errors);
+    sink.set(Answer::Ok);
+    sink.wait_records(160, SOON);
+    shipper.wait_no_lag();
+    shipper.drain_ok();
+    assert_eq!(arrived(&sink, "stdout"), outs);
+    assert_eq!(arrived(&sink, "stderr"), errors);
+}
+
+/// A kubelet rotates within a stack trace; its lines are whole, and so is the trace.
+#[test]
+fn c32_a_trace_over_a_rotation_is_one_record() {
+    let (place, sink) = (Workplace::new(), Sink::start());
+    let settings = settings(&place, &sink, "cri").flag("--multiline", "java");
+    let shipper = settings.start();
+    let mut log = Rotated::new(place.log("0.log"), &shipper);
+    let trace = ["java.io.IOException: disk", "\tat com.example.Shop.buy(Shop.java:1)"];
+    for (at, line) in trace.iter().enumerate() {
+        log.write(&parts_of(100, "stderr", line).concat());
+        if at == 0 {
+            log.rotate();
+        }
+    }
+    log.write(&parts_of(100, "stderr", "the next").concat());
+    sink.wait_records(1, SOON);
+    shipper.drain_ok();
+    assert_eq!(arrived(&sink, "stderr"), [trace.join("\n"), "the next".to_owned()]);
 }
 
 /// A kubelet renames the file and lets the engine open a new one; the path says whose it is.

@@ -1,22 +1,18 @@
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
-
 use super::*;
-use crate::{ContainerStream, Offset, Parser, pattern};
+use crate::pattern;
 
-const FILE: u64 = 1;
+pub(super) const FILE: u64 = 1;
 
-fn line(bytes: &str, offset: u64) -> Line<'_> {
+pub(super) fn line(bytes: &str, offset: u64) -> Line<'_> {
     Line { bytes: bytes.as_bytes(), offset, channel: 0, time: None, is_cut: false }
 }
 
-fn rule(start: &str, continuation: &str) -> Rule {
+pub(super) fn rule(start: &str, continuation: &str) -> Rule {
     let read = |text: &str| (!text.is_empty()).then(|| pattern(text).unwrap());
     Rule::of_patterns(read(start), read(continuation))
 }
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits::new(1 << 20)
 }
 
@@ -151,203 +147,37 @@ fn a_file_that_ends_gives_out_what_is_held_of_it() {
 }
 
 #[test]
+fn a_line_that_breaks_off_is_not_carried_and_a_part_is() {
+    let (mut joiner, now) = (Joiner::new(Rule::Pieces, limits()), Instant::now());
+    let (mut out, breaks_off) = (Out::default(), |channel| channel == 0);
+    for (file, is_cut) in [(1, true), (2, false)] {
+        joiner.carry(1, file, breaks_off);
+        for channel in [0, 1] {
+            let text = format!("{file} of {channel}, ");
+            let line = Line { channel, is_cut, ..line(&text, 7) };
+            joiner.push(file, &line, now, out.take());
+        }
+        assert_eq!(joiner.held_from(1), Some(7));
+    }
+    assert_eq!(out.texts(), ["2 of 0, ", "1 of 1, 2 of 1, "]);
+    joiner.flush(1, out.take());
+    assert_eq!(out.texts()[2..], ["1 of 0, "]);
+    for file in 2..9 {
+        joiner.push(file, &Line { is_cut: true, ..line("more", 0) }, now, out.take());
+        joiner.carry(file, file + 1, |_| false);
+    }
+    assert_eq!(joiner.heirs.len(), 7, "a file each that the record is in");
+    joiner.push(9, &line(" or less", 0), now, out.take());
+    joiner.push(9, &Line { is_cut: true, ..line("", 0) }, now, out.take());
+    joiner.carry(9, 10, |_| false);
+    assert_eq!(joiner.heirs.len(), 1);
+}
+
+#[test]
 fn an_ordinary_line_waits_for_nothing() {
     let mut joiner = Joiner::new(Rule::of_languages(&[Language::Java, Language::Go]), limits());
     let mut out = Out::default();
     joiner.push(1, &line("10:00 INFO started", 0), Instant::now(), out.take());
     assert_eq!(out.endings(), [Ending::Complete]);
     assert_eq!(joiner.due(), None);
-}
-
-/// A line of the file that the properties read: some begin records, some go on, some are cut.
-fn any_line() -> impl Strategy<Value = (String, bool)> {
-    let text = prop_oneof![
-        "[SabT]{0,6}",
-        Just("java.lang.Error: x".to_owned()),
-        Just("\tat a.B.c(B.java:1)".to_owned()),
-        Just("Caused by: y".to_owned()),
-        Just("Traceback (most recent call last):".to_owned()),
-        Just("  File \"a.py\", line 1, in b".to_owned()),
-        Just(String::new()),
-    ];
-    (text, prop::bool::weighted(0.1))
-}
-
-fn any_rule() -> impl Strategy<Value = Rule> {
-    prop_oneof![
-        Just(Rule::Pieces),
-        Just(rule("^S", "")),
-        Just(rule("", "^[ab]")),
-        Just(rule("^S", "^a")),
-        Just(Rule::of_languages(&[Language::Java, Language::Python])),
-    ]
-}
-
-/// The file, and the driver of the module's description: reads in turns, delivers what it is given,
-/// acknowledges up to what is held.
-struct Driver<'a> {
-    lines: &'a [(String, bool)],
-    /// Of each line, and of the end.
-    offsets: Vec<u64>,
-    joiner: Joiner,
-    /// Index of the next line.
-    read: usize,
-    acknowledged: u64,
-    delivered: BTreeMap<u64, Vec<u8>>,
-    now: Instant,
-}
-
-impl<'a> Driver<'a> {
-    fn new(lines: &'a [(String, bool)], rule: Rule, limits: Limits) -> Driver<'a> {
-        let mut offsets = vec![0];
-        for (text, is_cut) in lines {
-            let end = offsets[offsets.len() - 1] + text.len() as u64 + u64::from(!is_cut);
-            // Two empty pieces would have the same offset.
-            offsets.push(end.max(offsets[offsets.len() - 1] + 1));
-        }
-        let (joiner, now) = (Joiner::new(rule, limits), Instant::now());
-        let (read, delivered) = (0, BTreeMap::new());
-        Driver { lines, offsets, joiner, read, acknowledged: 0, delivered, now }
-    }
-
-    fn turn(&mut self, lines: usize) {
-        let until = (self.read + lines).min(self.lines.len());
-        for at in self.read..until {
-            let (text, is_cut) = &self.lines[at];
-            let line = Line { is_cut: *is_cut, ..line(text, self.offsets[at]) };
-            let delivered = &mut self.delivered;
-            self.joiner.push(FILE, &line, self.now, |it| {
-                let earlier = delivered.insert(it.offset, it.bytes.to_vec());
-                assert!(earlier.is_none_or(|earlier| earlier == it.bytes), "at {}", it.offset);
-            });
-        }
-        self.read = until;
-        let end = self.offsets[until];
-        let position = self.joiner.held_from(FILE).unwrap_or(end);
-        assert!(self.acknowledged <= position && position <= end);
-        self.acknowledged = position;
-    }
-
-    fn is_killed(&mut self) {
-        self.joiner = Joiner::new(self.joiner.rule.clone(), self.joiner.limits);
-        let at = self.offsets.iter().position(|offset| *offset == self.acknowledged);
-        self.read = at.expect("a record begins with a line");
-    }
-
-    fn ends(mut self) -> BTreeMap<u64, Vec<u8>> {
-        while self.read < self.lines.len() {
-            self.turn(usize::MAX / 2);
-        }
-        let delivered = &mut self.delivered;
-        self.joiner.flush_all(|it| assert!(delivered.insert(it.offset, it.bytes.into()).is_none()));
-        self.delivered
-    }
-}
-
-proptest! {
-    /// However the reading is cut into turns, and whenever the process is killed, the records are
-    /// those of one undisturbed reading.
-    #[test]
-    fn records_do_not_depend_on_turns_and_kills(
-        lines in prop::collection::vec(any_line(), 0..40),
-        rule in any_rule(),
-        (lines_max, bytes_max) in (1_u32..6, 1_usize..60),
-        acts in prop::collection::vec((0_usize..8, prop::bool::weighted(0.3)), 0..30),
-    ) {
-        let limits = Limits { lines_max, bytes_max, ..limits() };
-        let expected = Driver::new(&lines, rule.clone(), limits).ends();
-        let mut driver = Driver::new(&lines, rule, limits);
-        for (lines, is_killed) in acts {
-            driver.turn(lines);
-            if is_killed {
-                driver.is_killed();
-            }
-        }
-        prop_assert_eq!(driver.ends(), expected);
-    }
-
-    /// However an engine cuts what a container writes to its two streams, and whichever way the
-    /// parts lie between each other: each stream has its lines back.
-    #[test]
-    fn containers_lines_come_back_whole(
-        lines in prop::collection::vec(("[aé \\r]{0,12}", any::<bool>()), 0..20),
-        part_bytes in 1_usize..6,
-        picks in prop::collection::vec(any::<bool>(), 200),
-    ) {
-        // Of each stream all parts in order, the next stream picked at random.
-        let mut parts: [Vec<Vec<u8>>; 2] = Default::default();
-        for (text, is_stderr) in &lines {
-            let name = if *is_stderr { "stderr" } else { "stdout" };
-            let mut rest = text.as_bytes();
-            loop {
-                let (part, behind) = rest.split_at(part_bytes.min(rest.len()));
-                rest = behind;
-                let flag = if rest.is_empty() { 'F' } else { 'P' };
-                let head = format!("2026-11-22T10:00:00.1Z {name} {flag} ");
-                parts[usize::from(*is_stderr)].push([head.as_bytes(), part].concat());
-                if rest.is_empty() {
-                    break;
-                }
-            }
-        }
-        let mut parts = parts.map(Vec::into_iter);
-        let mut picks = picks.into_iter().map(usize::from);
-        let mut parser = Parser::from_setting("cri", Offset::UTC).unwrap();
-        let mut joiner = Joiner::new(Rule::Pieces, limits());
-        let mut got: [Vec<String>; 2] = Default::default();
-        for offset in 0.. {
-            let pick = picks.next().unwrap_or_default();
-            let next = parts[pick].next().or_else(|| parts[1 - pick].next());
-            let Some(next) = next else { break };
-            let part = parser.container_line(&next).unwrap();
-            let line = Line {
-                bytes: part.text,
-                offset,
-                channel: u8::from(part.stream == ContainerStream::Stderr),
-                time: Some(part.time),
-                is_cut: part.is_partial,
-            };
-            joiner.push(FILE, &line, Instant::now(), |it| {
-                assert!(!it.is_partial && it.time.is_some());
-                got[usize::from(it.channel)].push(String::from_utf8(it.bytes.to_vec()).unwrap());
-            });
-        }
-        prop_assert_eq!(joiner.held_bytes(), 0);
-        let of = |stream: bool| {
-            let of = lines.iter().filter(|(_, is_stderr)| *is_stderr == stream);
-            of.map(|(text, _)| text.clone()).collect::<Vec<_>>()
-        };
-        prop_assert_eq!(got, [of(false), of(true)]);
-    }
-
-    /// Whatever ends a record, each line is in one record of its channel, in order, and the limits
-    /// hold.
-    #[test]
-    fn no_line_is_lost_or_doubled(
-        lines in prop::collection::vec((any_line(), 0_u64..3, 0_u8..2, 0_u64..900), 0..60),
-        rule in any_rule(),
-        held_bytes_max in 0_usize..80,
-    ) {
-        let limits = Limits { lines_max: 5, bytes_max: 50, held_bytes_max, ..limits() };
-        let mut joiner = Joiner::new(rule, limits);
-        let mut now = Instant::now();
-        let (mut expected, mut got) = (BTreeMap::new(), BTreeMap::new());
-        let mut on_record = |it: &Record<'_>| {
-            assert!(it.lines <= 5 && (it.bytes.len() <= 50 || it.lines == 1));
-            let text: &mut Vec<u8> = got.entry((it.file, it.channel)).or_default();
-            text.extend(it.bytes.iter().filter(|byte| **byte != b'\n'));
-        };
-        for (offset, ((text, is_cut), file, channel, millis)) in (0..).zip(&lines) {
-            now += Duration::from_millis(*millis);
-            joiner.expire(now, |file| file != 1, &mut on_record);
-            let line = Line { channel: *channel, is_cut: *is_cut, ..line(text, offset) };
-            joiner.push(*file, &line, now, &mut on_record);
-            assert!(joiner.held_bytes() <= held_bytes_max);
-            let all: &mut Vec<u8> = expected.entry((*file, *channel)).or_default();
-            all.extend(text.as_bytes());
-        }
-        joiner.flush_all(on_record);
-        prop_assert_eq!(joiner.held_bytes(), 0);
-        prop_assert_eq!(got, expected);
-    }
 }

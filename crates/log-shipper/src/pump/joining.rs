@@ -2,7 +2,8 @@
 //!
 //! A record is given out when a later line, the time or the end says that it is complete. Until
 //! then no position may move over its beginning: of each file that has one, the span from there on
-//! is kept, and goes with the batch that the record went with, or with a later one.
+//! is kept, and goes with the batch that the record went with, or with a later one. A record can
+//! begin in a rotated file and end in the one that has its name since; then both keep theirs.
 
 use std::collections::HashMap;
 use std::sync::Arc;

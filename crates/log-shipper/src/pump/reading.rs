@@ -18,8 +18,10 @@ impl Pump {
     pub(super) fn read(&mut self, id: FileId, source: &Arc<Source>) {
         let now = now();
         self.mark_beginning();
+        let before = self.tailer.continues(id).filter(|_| self.way.joining.is_some());
         let batch = &mut self.state.filling;
         let mut writing = Writing::begin(&mut self.way, source, batch, now);
+        writing.follow(before);
         let too_long_before = self.tailer.stats().long_lines_dropped;
         let span = self.tailer.read(id, now, |line| {
             writing.add(source, line);

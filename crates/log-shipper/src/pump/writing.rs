@@ -41,8 +41,8 @@ pub(crate) struct Writing<'a> {
     way: &'a mut Way,
     pub(crate) batch: &'a mut Batch,
     now: Instant,
-    /// The file of the lines that come.
-    file: Option<u64>,
+    /// The file whose end the lines that come go on from.
+    before: Option<u64>,
     /// The file that records are being written of.
     writes: Option<u64>,
     counts: Counts,
@@ -59,7 +59,7 @@ struct Counts {
 impl<'a> Writing<'a> {
     /// A turn of no file, in which records that were held can be given out.
     pub(crate) fn new(way: &'a mut Way, batch: &'a mut Batch, now: Instant) -> Writing<'a> {
-        Writing { way, batch, now, file: None, writes: None, counts: Counts::default() }
+        Writing { way, batch, now, before: None, writes: None, counts: Counts::default() }
     }
 
     /// A turn of the lines of `source`.
@@ -70,7 +70,6 @@ impl<'a> Writing<'a> {
         now: Instant,
     ) -> Writing<'a> {
         let mut writing = Writing::new(way, batch, now);
-        writing.file = Some(source.file_id);
         writing.turn_to(source);
         writing
     }
@@ -86,6 +85,11 @@ impl<'a> Writing<'a> {
         self.writes = Some(source.file_id);
     }
 
+    /// If lines come, what `before` (a [`Source::file_id`]) ended within goes on in them.
+    pub(crate) fn follow(&mut self, before: Option<u64>) {
+        self.before = before;
+    }
+
     /// Takes a line of the turn's file.
     pub(crate) fn add(&mut self, source: &Source, line: &Line<'_>) {
         if self.writes != Some(source.file_id) {
@@ -93,10 +97,13 @@ impl<'a> Writing<'a> {
             self.turn_to(source);
         }
         let (file, now) = (source.file_id, self.now);
-        let Some(is_for_parts) = self.way.joining.as_ref().map(|joining| joining.is_for_parts)
-        else {
+        let Some(joining) = &mut self.way.joining else {
             return self.write(&Piece::from(line));
         };
+        if let Some(before) = self.before.take() {
+            joining.joiner.carry(before, file, |channel| CHANNELS[usize::from(channel)].is_none());
+        }
+        let is_for_parts = joining.is_for_parts;
         let whole = multiline::Line {
             bytes: line.text(),
             offset: line.offset,
