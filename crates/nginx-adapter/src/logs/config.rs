@@ -131,12 +131,19 @@ impl fmt::Display for SyslogAddr {
 /// `Some(None)` if no log is to be counted; `None` only if something was rejected.
 pub(crate) fn configure(args: LogArgs, rejections: &mut Rejections) -> Option<Option<LogConfig>> {
     let mut globs = Globs::default();
-    let mut accepted = true;
+    let (mut accepted, mut given) = (true, Vec::new());
     // An error log is often matched by the pattern of the access logs as well; the first one wins.
     for (setting, patterns) in [("error-log", &args.error_log), ("access-log", &args.access_log)] {
         for pattern in patterns {
+            if given.contains(&pattern) {
+                let reason = "given before, as an access or an error log; a log is counted once";
+                rejections.reject(setting, pattern, reason);
+                accepted = false;
+                continue;
+            }
             let parsed = rejections.parse(setting, pattern, |text| globs.include(text));
             accepted &= parsed.is_some();
+            given.push(pattern);
         }
     }
     let listen: Vec<Option<SyslogAddr>> = args
@@ -288,6 +295,13 @@ pub(crate) mod tests {
         assert_eq!(config.error_groups, 1);
         assert_eq!(config.counting.buckets.len(), 11);
         assert_eq!(config.counting.buckets[0], 5_000_000);
+    }
+
+    #[test]
+    fn a_log_is_counted_once() {
+        let twice = configured(&["--access-log=/l/a,/l/b", "--error-log=/l/b"]);
+        assert_eq!(twice.unwrap_err(), ["access-log"]);
+        assert_eq!(configured(&["--error-log=/l/b,/l/b"]).unwrap_err(), ["error-log"]);
     }
 
     #[test]
