@@ -8,6 +8,7 @@
 //! keeps the beginning of a name: `access.log.1`, `access.log-20260102`, `access-2026.log`.
 
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirEntryExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -72,8 +73,11 @@ pub(crate) fn siblings(path: &Path) -> Vec<Sibling> {
     let Some(entries) = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()) else {
         return Vec::new();
     };
+    // Rotation keeps at least that. Most names of a large folder go by it, at little cost.
+    let beginning = path.file_stem().unwrap_or_default().as_bytes();
     entries
         .flatten()
+        .filter(|entry| entry.file_name().as_bytes().starts_with(beginning))
         .map(|entry| Sibling { path: entry.path(), ino: entry.ino() })
         .filter(|it| is_rotated_name(&it.path, path) && !is_compressed_name(&it.path))
         .take(SIBLINGS_MAX)

@@ -11,10 +11,6 @@ const LINES_SOFT_MAX: usize = 400;
 const LINES_HARD_MAX: usize = 600;
 const COLUMNS_MAX: usize = 100;
 
-/// Files between the two limits, each with its reason.
-const LONG_FILES: [(&str, &str); 1] =
-    [("crates/tail/tests/histories.rs", "the model and its driver are read side by side")];
-
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "helpers", "helper", "common", "misc", "manager"];
 
@@ -40,20 +36,12 @@ fn files_are_short_enough_to_read() {
     for source in sources() {
         let all = source.text.lines().count();
         let code = source.text.lines().take_while(|line| *line != "#[cfg(test)]").count();
-        let excepted = LONG_FILES.iter().any(|(path, _reason)| *path == source.path);
-        match (all, code) {
-            (..=LINES_HARD_MAX, ..=LINES_SOFT_MAX) if excepted => {
-                places.push(format!("{} is short again: take it off the list", source.path));
-            }
-            (..=LINES_HARD_MAX, ..=LINES_SOFT_MAX) => {}
-            (..=LINES_HARD_MAX, _) if excepted => {}
-            _ => places.push(format!("{} has {code} lines, {all} with tests", source.path)),
+        if all > LINES_HARD_MAX || code > LINES_SOFT_MAX {
+            places.push(format!("{} has {code} lines, {all} with tests", source.path));
         }
     }
-    assert_none(
-        &format!("at most {LINES_SOFT_MAX} lines, or {LINES_HARD_MAX} with a reason"),
-        &places,
-    );
+    let limits = format!("at most {LINES_SOFT_MAX} lines, {LINES_HARD_MAX} with tests");
+    assert_none(&limits, &places);
 }
 
 #[test]

@@ -19,9 +19,9 @@ impl Cursor {
         (self.inode.born, self.modified, id)
     }
 
-    /// Whether it is a rotated file and `later` has its name since. Birth times tell, except of what
-    /// was truncated: its copies are younger, and hold what was before. Files of one tick of the
-    /// clock have one birth time; events tell of them in their order.
+    /// Whether it is a rotated file and `later` has its name since. Birth times tell, except of
+    /// what was truncated: its copies are younger, and hold what was before. Files of one tick of
+    /// the clock have one birth time; events tell of them in their order.
     fn precedes(&self, id: FileId, later: &Cursor, later_id: FileId) -> bool {
         let is_last = later.generation > 0 || later.inode.born == 0;
         self.state.is_rotated()

@@ -1,10 +1,6 @@
 //! Copies that are made before a log is emptied, and found only after that. What was read of the
 //! original must not come again.
 
-#![expect(clippy::unwrap_used, reason = "clippy does not see that all of this is a test")]
-
-mod world;
-
 use std::fs;
 
 use crate::world::World;

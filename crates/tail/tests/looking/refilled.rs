@@ -1,10 +1,6 @@
 //! Files that were empty under a name that rotation gives, and hold something now. They may be
 //! copies, so nothing is read of them at first; here they are none, and every line must come.
 
-#![expect(clippy::unwrap_used, reason = "clippy does not see that all of this is a test")]
-
-mod world;
-
 use std::fs;
 use std::time::Duration;
 
