@@ -18,7 +18,7 @@
 //!    those are not late.
 //! 3. It calls [`Joiner::flush`] for a file that ends, and [`Joiner::flush_all`] in the drain.
 //!
-//! Where a file goes on in another (it was rotated), [`Joiner::carry`] takes what is held over to
+//! Where a file goes on in another (it was renamed, and that has its name), [`Joiner::carry`] takes what is held over to
 //! that one, as [`Joiner::held_from`] says of both: no position moves before the record is whole.
 //!
 //! Two channels of one file (CRI) are joined apart, and the position lies before both; after a kill
@@ -32,7 +32,7 @@ mod python;
 mod ruby;
 mod rule;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use self::held::Held;
@@ -132,8 +132,8 @@ pub struct Joiner {
     limits: Limits,
     /// Of each file at most one for each channel; no file without any.
     files: HashMap<u64, Vec<Held>>,
-    /// Where what was held of a file was carried to. It may have been given out since.
-    heirs: HashMap<u64, u64>,
+    /// Files that something held was carried from. It may have been given out since.
+    carried: HashSet<u64>,
     held_bytes: usize,
     /// No record times out before some is held; not later than the first that does.
     due: Option<Instant>,
@@ -142,8 +142,8 @@ pub struct Joiner {
 impl Joiner {
     #[must_use]
     pub fn new(rule: Rule, limits: Limits) -> Joiner {
-        let (files, heirs) = (HashMap::new(), HashMap::new());
-        Joiner { rule, limits, files, heirs, held_bytes: 0, due: None }
+        let (files, carried) = (HashMap::new(), HashSet::new());
+        Joiner { rule, limits, files, carried, held_bytes: 0, due: None }
     }
 
     /// Whether whole lines stay records of their own.
@@ -209,21 +209,20 @@ impl Joiner {
             held.offset = 0;
         }
         self.files.entry(to).or_default().extend(held);
-        self.heirs.values_mut().filter(|heir| **heir == from).for_each(|heir| *heir = to);
-        self.heirs.insert(from, to);
-        let files = &self.files;
-        let began_in = |file: u64, held: &Held| held.before.iter().any(|(from, _)| *from == file);
-        self.heirs.retain(|from, heir| {
-            files.get(heir).into_iter().flatten().any(|held| began_in(*from, held))
-        });
+        self.carried.insert(from);
+        let all = self.files.values().flatten().flat_map(|held| &held.before);
+        let began_in: HashSet<u64> = all.map(|(file, _)| *file).collect();
+        self.carried.retain(|file| began_in.contains(file));
     }
 
     /// The first byte of the file that is held; everything before was given out.
     #[must_use]
     pub fn held_from(&self, file: u64) -> Option<u64> {
         let own = self.files.get(&file).into_iter().flatten().map(|held| held.offset);
-        let carried = self.heirs.get(&file).and_then(|heir| self.files.get(heir));
-        let carried = carried.into_iter().flatten().flat_map(|held| &held.before);
+        if !self.carried.contains(&file) {
+            return own.min();
+        }
+        let carried = self.files.values().flatten().flat_map(|held| &held.before);
         let carried = carried.filter(|(from, _)| *from == file).map(|(_, offset)| *offset);
         own.chain(carried).min()
     }

@@ -264,11 +264,13 @@ impl Tailer {
                 self.ready.pop_front();
                 continue;
             };
-            let Some(first) = self.owed_before(id) else {
+            let first = self.owed_before(id);
+            let place = first.and_then(|first| self.ready.iter().position(|it| *it == first));
+            let Some(place) = place else {
                 return Some((id, Arc::clone(&cursor.source)));
             };
-            self.ready.retain(|it| *it != first);
-            self.ready.push_front(first);
+            // They change places, so that all others keep their turns.
+            self.ready.swap(0, place);
         }
         None
     }

@@ -166,11 +166,11 @@ fn a_line_that_breaks_off_is_not_carried_and_a_part_is() {
         joiner.push(file, &Line { is_cut: true, ..line("more", 0) }, now, out.take());
         joiner.carry(file, file + 1, |_| false);
     }
-    assert_eq!(joiner.heirs.len(), 7, "a file each that the record is in");
+    assert_eq!(joiner.carried.len(), 7, "a file each that the record is in");
     joiner.push(9, &line(" or less", 0), now, out.take());
     joiner.push(9, &Line { is_cut: true, ..line("", 0) }, now, out.take());
     joiner.carry(9, 10, |_| false);
-    assert_eq!(joiner.heirs.len(), 1);
+    assert_eq!(joiner.carried.len(), 1);
 }
 
 #[test]

@@ -229,7 +229,7 @@ impl Tailer {
             cursor.source =
                 Arc::new(Source::new(discovered, source.group, &cursor.inode, generation));
             cursor.encoding = first_encoding(cursor.file.as_ref());
-            if rotated {
+            if rotated || self.is_rotated_path(id) {
                 self.mark_rotated(id);
             }
         }

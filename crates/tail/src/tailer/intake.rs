@@ -119,7 +119,7 @@ impl Tailer {
     }
 
     /// The path of the file is one that rotation gives, not one under which it would be written.
-    fn is_rotated_path(&self, id: FileId) -> bool {
+    pub(super) fn is_rotated_path(&self, id: FileId) -> bool {
         let Some(cursor) = self.roster.get(id) else { return false };
         self.globs_group(&cursor.path).is_none()
             || copies::is_rotated_name(&cursor.path, &cursor.source.path)

@@ -94,6 +94,7 @@ impl Tailer {
         };
         let mut buffer = std::mem::take(&mut self.buffer);
         let cursor = self.roster.get_mut(id).expect("the caller looked the file up");
+        let begins = cursor.read.offset == 0;
         let window = read_window(cursor, capacity, &mut buffer)?;
         let Some(Window { before, filled, is_short }) = window else {
             self.buffer = buffer;
@@ -106,7 +107,7 @@ impl Tailer {
             self.buffer = buffer;
             return Ok(None);
         }
-        if start == 0 && !bytes.is_empty() && self.waits_for_older(id, now) {
+        if begins && !bytes.is_empty() && self.waits_for_older(id, now) {
             self.buffer = buffer;
             self.queue(id);
             return Ok(None);

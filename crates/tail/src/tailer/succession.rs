@@ -30,6 +30,11 @@ impl Cursor {
             && (is_last && !later.state.is_rotated() || self.age(id) < later.age(later_id))
     }
 
+    /// Nothing was read of it, nor of what it held before.
+    fn is_untouched(&self) -> bool {
+        self.generation == 0 && self.read.offset == 0
+    }
+
     /// Something is to be read that its successors wait for.
     fn is_waited_for(&self) -> bool {
         self.queued && self.ends_at.is_some_and(|end| self.read.offset < end)
@@ -42,20 +47,21 @@ impl Tailer {
     /// truncated since.
     #[must_use]
     pub fn continues(&self, id: FileId) -> Option<u64> {
-        let cursor = self.roster.get(id).filter(|it| it.generation == 0 && it.read.offset == 0)?;
+        let cursor = self.roster.get(id).filter(|it| it.is_untouched())?;
         let older = self.older_than(id, cursor).filter(|(_, it)| it.size > 0);
         let (_, before) = older.max_by_key(|(id, it)| it.age(*id))?;
         let is_read = before.suspect.is_none() && before.is_at_end();
         is_read.then_some(before.source.file_id)
     }
 
-    /// Whether there is something to read in a file that had this one's name later.
+    /// Whether there is something to read in a file that will go on from this one's end.
     pub(super) fn has_ready_successor(&self, id: FileId) -> bool {
         let Some(rotated) = self.roster.get(id).filter(|it| it.state.is_rotated()) else {
             return false;
         };
         let ready = self.ready.iter().filter_map(|id| Some((*id, self.roster.get(*id)?)));
-        ready.filter(|(_, it)| it.queued).any(|(later, it)| rotated.precedes(id, it, later))
+        let mut at_start = ready.filter(|(_, it)| it.queued && it.is_untouched());
+        at_start.any(|(later, it)| rotated.precedes(id, it, later))
     }
 
     /// The file that has its turn before this one.
@@ -78,6 +84,7 @@ impl Tailer {
     pub(super) fn waits_for_older(&mut self, id: FileId, now: Instant) -> bool {
         let Some(cursor) = self.roster.get(id) else { return false };
         let (name, generation) = (cursor.source.path.clone(), cursor.generation);
+        let known = self.roster.len();
         if generation == 0 && !self.open_before(id).is_empty() {
             // Events of what came and went in between may be still to come.
             for sibling in copies::siblings(&name) {
@@ -88,13 +95,14 @@ impl Tailer {
         }
         for id in self.open_before(id) {
             self.look_again(id, now);
-            if let Some(cursor) = self.roster.get_mut(id) {
+            if let Some(cursor) = self.roster.get_mut(id).filter(|it| it.suspect.is_none()) {
                 cursor.ends_at = Some(cursor.size);
                 self.waited_for.push(id);
             }
         }
+        // What this one continues is not what it was if there are new ones in between.
         let is_same = self.roster.get(id).is_some_and(|it| it.generation == generation);
-        !is_same || self.owed_before(id).is_some()
+        !is_same || self.roster.len() > known || self.owed_before(id).is_some()
     }
 
     fn visit_sibling(&mut self, path: &Path, now: Instant) {

@@ -60,8 +60,11 @@ impl Tailer {
         debug!(%file, read, size = former.size, "A file was truncated");
         let unread = former.size.saturating_sub(read);
         let copied = self.continue_in_copy(&former, now);
+        let is_short = copied.is_some_and(|end| end.offset < read);
         if copied.is_some() {
             self.stats.copies_continued += 1;
+            // What came after the copy was made is not in it, read or not.
+            self.stats.unknown_losses += u64::from(is_short);
             self.queue(id);
         } else if let Some(of) = self.original_of(&former.path).filter(|of| *of != id) {
             // The next copy is made over the last one.
@@ -70,7 +73,7 @@ impl Tailer {
             self.queue(id);
             self.stats.unknown_losses += u64::from(unread > 0 || read > 0);
         }
-        if unread > 0 && copied.is_none_or(|end| end.offset < read) {
+        if unread > 0 && (copied.is_none() || is_short) {
             self.stats.lost_bytes += unread;
             warn!(%file, bytes = unread, "A file was truncated before it was read to its end");
         }
@@ -211,12 +214,9 @@ impl Tailer {
     pub(super) fn acquit(&mut self, id: FileId, from: &Path) {
         let suspect = self.roster.get(id).and_then(|it| it.suspect);
         let of = suspect.and_then(|suspect| self.roster.get(suspect.of));
-        if of.is_some_and(|of| of.source.path == from)
-            && let Some(cursor) = self.roster.get_mut(id)
-        {
-            cursor.start_at(Mark::START, Mark::START);
+        if of.is_some_and(|of| of.source.path == from) {
             self.suspects.retain(|it| *it != id);
-            self.queue(id);
+            self.start_suspect(id, Mark::START);
         }
     }
 

@@ -85,18 +85,21 @@ impl Tailer {
                 None => Some(Mark::START),
             };
             match start {
-                Some(mark) => {
-                    let punches = self.punches(cursor.source.group);
-                    let cursor = self.roster.get_mut(id).expect("it was just there");
-                    cursor.start_at(mark, mark);
-                    if mark == Mark::START && punches {
-                        start_behind_own_hole(cursor);
-                    }
-                    self.queue(id);
-                }
+                Some(mark) => self.start_suspect(id, mark),
                 None => self.suspects.push(id),
             }
         }
+    }
+
+    /// It is decided where this one begins.
+    pub(super) fn start_suspect(&mut self, id: FileId, mark: Mark) {
+        let punches = self.roster.get(id).is_some_and(|it| self.punches(it.source.group));
+        let Some(cursor) = self.roster.get_mut(id) else { return };
+        cursor.start_at(mark, mark);
+        if mark == Mark::START && punches {
+            start_behind_own_hole(cursor);
+        }
+        self.queue(id);
     }
 
     /// Opens the file unless it is; says whether it is now.

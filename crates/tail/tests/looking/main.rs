@@ -4,4 +4,5 @@
 
 mod copied;
 mod refilled;
+mod succession;
 mod world;

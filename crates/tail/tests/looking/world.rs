@@ -48,23 +48,33 @@ impl World {
     pub(crate) fn read(&mut self, tailer: &mut Tailer) -> Vec<String> {
         let mut lines = Vec::new();
         for _ in 0..3 {
-            self.now += Duration::from_secs(2);
-            tailer.rescan_now(self.now);
-            while let Some((id, _)) = tailer.next_ready() {
-                let span = tailer.read(id, self.now, |line| {
-                    lines.push(String::from_utf8_lossy(line.text()).into_owned());
-                    Flow::Continue
-                });
-                span.iter().for_each(|it| tailer.acknowledge(it));
-            }
+            lines.extend(self.turns(tailer).into_iter().flat_map(|(_file, lines)| lines));
         }
         self.wait_tick();
         lines.sort();
         lines
     }
 
+    /// Looks at everything and reads what there is: of each turn the log's name, and the lines.
+    pub(crate) fn turns(&mut self, tailer: &mut Tailer) -> Vec<(String, Vec<String>)> {
+        self.now += Duration::from_secs(2);
+        tailer.rescan_now(self.now);
+        let mut turns = Vec::new();
+        while let Some((id, source)) = tailer.next_ready() {
+            let mut lines = Vec::new();
+            let span = tailer.read(id, self.now, |line| {
+                lines.push(String::from_utf8_lossy(line.text()).into_owned());
+                Flow::Continue
+            });
+            span.iter().for_each(|it| tailer.acknowledge(it));
+            let name = source.path.file_name().unwrap().to_string_lossy().into_owned();
+            turns.push((name, lines));
+        }
+        turns
+    }
+
     /// Birth times are of the clock's last tick. What is made behind this is younger than now.
-    fn wait_tick(&self) {
+    pub(crate) fn wait_tick(&self) {
         let (now, probe) = (SystemTime::now(), self.dir.path().join("tick"));
         while File::create(&probe).unwrap().metadata().unwrap().modified().unwrap() <= now {
             std::thread::yield_now();
