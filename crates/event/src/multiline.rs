@@ -18,8 +18,9 @@
 //!    those are not late.
 //! 3. It calls [`Joiner::flush`] for a file that ends, and [`Joiner::flush_all`] in the drain.
 //!
-//! Where a file goes on in another (it was renamed, and that has its name), [`Joiner::carry`] takes what is held over to
-//! that one, as [`Joiner::held_from`] says of both: no position moves before the record is whole.
+//! Where a file goes on in another (it was renamed, and that has its name), [`Joiner::carry`] takes
+//! what is held over to that one, as [`Joiner::held_from`] says of both: no position moves before
+//! the record is whole.
 //!
 //! Two channels of one file (CRI) are joined apart, and the position lies before both; after a kill
 //! the rest of a record of the one can come again alone if it began before the other's.
